@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Paravane: everything is built below $(BUILD); `make help` lists the targets.
+
+VERSION := 0.1
+BUILD ?= build
+.DEFAULT_GOAL := all
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+
+ifneq ($(shell uname -m),x86_64)
+$(error Paravane builds on x86-64 hosts only; this one is $(shell uname -m))
+endif
+include tools/third-party.mk
+
+# ---- the system, bottom to top -------------------------------------------------------------------
+base := string.c format.c parse.c divide.c
+arch := entry.S switch.S hypercall.c mm.c traps.c clock.c fpu.c random.c setup.c
+kernel := log.c panic.c option.c page.c vmap.c heap.c wait.c mutex.c thread.c time.c \
+    evtchn.c evtchn_2l.c evtchn_fifo.c grant.c bytering.c console.c xswire.c xswatch.c xenstore.c \
+    lifecycle.c main.c
+frontends := $(wildcard frontends/common/*.c frontends/netfront/*.c frontends/blkfront/*.c)
+fs := $(wildcard lib/fs/*.c)
+libc := $(wildcard lib/libc/*.c lib/libc/*.S)
+posix := $(wildcard lib/posix/*.c)
+net := $(wildcard lib/net/*.c)
+
+kernel-srcs := $(base:%=lib/base/%) $(arch:%=arch/x86/%) $(kernel:%=kernel/%) $(frontends) $(fs)
+libc-srcs := $(libc) $(posix) $(net)
+APPS := $(sort $(patsubst %/,%,$(dir $(wildcard apps/*/app.mk))))
+GUEST_TESTS := $(sort $(patsubst %/,%,$(dir $(wildcard tests/guest/*/app.mk))))
+SYSTEM_APPS := $(sort $(patsubst %/,%,$(dir $(wildcard tests/system/*/app.mk))))
+BENCH_APPS := $(sort $(patsubst %/,%,$(dir $(wildcard bench/apps/*/app.mk))))
+
+# ---- flags -----------------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
+    -Wwrite-strings -Werror
+OURS := -I. -Iarch/x86/include $(XEN_INC) -D__XEN_INTERFACE_VERSION__=0x00040e00 \
+    -DPARAVANE_VERSION='"$(VERSION)"' -MMD -MP
+SSP := -fstack-protector-strong -mstack-protector-guard=global -fstack-clash-protection
+POSIX_INC := -isystem lib/posix/include -isystem lib/net/include
+LIBC_FLAGS = $(subst -nostdinc,-nostdinc $(POSIX_INC),$(LIBC_CFLAGS)) -DFD_SETSIZE=2048
+APP_CFLAGS = $(LIBC_FLAGS) $(OURS) $(SSP) $(HTTP_PARSER_INC)
+kernel-cc = $(CC) $(KERNEL_CFLAGS) $(OURS) $(WARN) $(SSP)
+libc-cc = $(CC) $(LIBC_FLAGS) $(OURS) $(WARN) $(SSP) -Ilib/net/port $(LWIP_INC)
+vendor-cc = $(CC) $(LIBC_FLAGS) $(OURS) -w -Ilib/net/port $(LWIP_INC) $(HTTP_PARSER_INC)
+
+# ---- objects ---------------------------------------------------------------------------------------
+obj = $(patsubst %,$(BUILD)/obj/%.o,$(1))
+vendor-obj = $(patsubst $(DEPS)/%,$(BUILD)/obj/deps/%.o,$(1))
+kernel-objs := $(call obj,$(kernel-srcs))
+libc-objs := $(call obj,$(libc-srcs))
+vendor-objs := $(call vendor-obj,$(LWIP_SRCS) $(HTTP_PARSER_SRCS))
+head := $(call obj,arch/x86/head.S)
+lib := $(BUILD)/lib/libparavane.a
+lds := $(BUILD)/lib/paravane.lds
+
+say = @printf '  %-7s %s\n' '$(1)' '$(2)'
+
+$(kernel-objs) $(head): $(BUILD)/obj/%.o: % Makefile | $(XEN_HEADERS_READY)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	@$(kernel-cc) -c $< -o $@
+$(libc-objs): $(BUILD)/obj/%.o: % Makefile | $(DEPS_READY)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	@$(libc-cc) -c $< -o $@
+# (-MMD is silent about what a system header includes: the options of lwIP)
+$(filter %.c.o,$(libc-objs) $(vendor-objs)): $(wildcard lib/net/port/*.h lib/net/port/arch/*.h)
+$(vendor-objs): $(BUILD)/obj/deps/%.o: $(DEPS)/% Makefile | $(DEPS_READY)
+	@mkdir -p $(@D)
+	$(call say,CC,$(patsubst $(DEPS)/%,%,$<))
+	@$(vendor-cc) -c $< -o $@
+$(lib): $(kernel-objs) $(libc-objs) $(vendor-objs)
+	@mkdir -p $(@D)
+	$(call say,AR,$@)
+	@rm -f $@ && ar rcsDT $@ $^
+$(lds): linker/paravane.lds.S arch/x86/include/arch/layout.h
+	@mkdir -p $(@D)
+	@$(CC) -E -P -x assembler-with-cpp -Iarch/x86/include $< -o $@
+
+# ---- one image per app -----------------------------------------------------------------------------
+# $(call app,DIR): build/images/NAME from DIR/app.mk (app-srcs, default all *.c; app-cflags; app-deps)
+define app
+app-srcs :=
+app-cflags :=
+app-deps :=
+app-dir := $(1)
+include $(1)/app.mk
+$$(eval $$(call image,$(1),$(notdir $(abspath $(1))),$$(or $$(app-srcs),$$(notdir $$(wildcard $(1)/*.c))),$$(app-cflags),$$(app-deps)))
+endef
+
+define image
+images += $(BUILD)/images/$(2)
+deps-files += $(patsubst %,$(BUILD)/apps/$(2)/%.d,$(basename $(3)))
+$(BUILD)/apps/$(2)/%.c.o: $(1)/%.c $(5) | $(DEPS_READY)
+	@mkdir -p $$(@D)
+	$(call say,CC,$$<)
+	@$(CC) $$(APP_CFLAGS) $(if $(filter apps/% tests/% bench/%,$(1)),$(WARN)) $(4) -I$(1) -c $$< -o $$@
+$(BUILD)/apps/$(2)/app_name.o:
+	@mkdir -p $$(@D)
+	@echo 'const char app_name[] = "$(2)";' | $(CC) $$(KERNEL_CFLAGS) -x c -c - -o $$@
+$(BUILD)/images/$(2).debug: $(patsubst %,$(BUILD)/apps/$(2)/%.o,$(3)) $(BUILD)/apps/$(2)/app_name.o $(head) $(lib) $(lds) tools/check-image | $(NEWLIB_READY)
+	@mkdir -p $$(@D)
+	$(call say,LINK,$(BUILD)/images/$(2))
+	@$(CC) $$(TARGET_LDFLAGS) -Wl,-T,$(lds) -Wl,--orphan-handling=error -Wl,--no-warn-rwx-segments \
+	    -Wl,-Map,$(BUILD)/apps/$(2)/map $(head) $$(filter-out $(head) $(lds) $(lib) tools/%,$$^) \
+	    -Wl,--start-group $(lib) $$(NEWLIB_LIBS) -lgcc -Wl,--end-group -o $$@
+	@tools/check-image $$@ --map $(BUILD)/apps/$(2)/map --allow $(abspath $(1)) --allow $(abspath $(BUILD)) --allow $(abspath $(DEPS)) || { rm -f $$@; exit 1; }
+$(BUILD)/images/$(2): $(BUILD)/images/$(2).debug
+	@strip -o $$@ $$<
+.PHONY: $(2)
+$(2): $(BUILD)/images/$(2) $(BUILD)/images/$(2).cfg ## build one image
+$(BUILD)/images/$(2).cfg: tools/domain-config $(BUILD)/images/$(2)
+	@tools/domain-config $(2) $(wildcard $(1)/domain.cfg) >$$@
+endef
+
+known-apps := $(APPS) $(GUEST_TESTS) $(SYSTEM_APPS) $(BENCH_APPS)
+$(foreach a,$(known-apps),$(eval $(call app,$(a))))
+ifneq ($(filter-out $(known-apps),$(patsubst %/,%,$(APP))),)
+ifneq ($(wildcard $(APP)/app.mk),)
+$(eval $(call app,$(patsubst %/,%,$(APP))))
+else ifeq ($(filter new,$(MAKECMDGOALS)),)
+$(error there is no $(APP)/app.mk; make new APP=$(APP) writes one)
+endif
+endif
+app-name := $(notdir $(abspath $(APP)))
+
+# ---- targets ---------------------------------------------------------------------------------------
+.PHONY: all deps run test test-long bench check clean distclean help new format guest-tests system-apps image-info bundle
+all: $(if $(APP),$(app-name),$(notdir $(APPS))) ## build every app, or APP=DIR, into $(BUILD)/images
+guest-tests: $(notdir $(GUEST_TESTS)) ## build the bootable tests
+system-apps: $(notdir $(SYSTEM_APPS)) ## build the programs of tests/system
+
+run: ## a page served by a PV domain on real Xen; or APP=DIR [ROOT=DIR] [ARGS='...'] with its console
+	@$(if $(APP),:,echo 'make run: needs 2 GB of disk below $(BUILD)/ and 2.5 GB of memory; the first time also 250 MB of downloads' && \
+	    echo '          besides packages of the system, and some 3 minutes on two idle cores; later half a minute')
+	@tools/setup build run
+	@$(MAKE) --no-print-directory $(if $(APP),all,httpd)
+	@BUILD='$(BUILD)' PORT='$(PORT)' ONCE='$(ONCE)' \
+	    $(if $(APP),tools/run-app $(app-name) '$(ROOT)' '$(ARGS)',tools/demo)
+test: ## everything that has a verdict; the last line is the sum
+	@tools/setup build run test
+	@$(MAKE) --no-print-directory all guest-tests system-apps
+	@BUILD='$(BUILD)' DEPS='$(DEPS)' tests/run
+bench: ## figures beside a Linux PV domU; ROUNDS=5, ONCE=1, ONLY='boot http tcp disk least'
+	@tools/setup build run
+	@$(MAKE) --no-print-directory hello httpd $(notdir $(BENCH_APPS))
+	@BUILD='$(BUILD)' ROUNDS='$(ROUNDS)' ONCE='$(ONCE)' ONLY='$(ONLY)' bench/run
+test-long: ## make test with the long variants of its cases: 1 GiB each way, crowds against the domain
+	@SYSTEM_FULL=1 $(MAKE) --no-print-directory test
+check: ## the quick part: layers, host tests, tools
+	@BUILD='$(BUILD)' DEPS='$(DEPS)' tests/run layers docs tools lab-host host
+new: ## a template of an app in APP=DIR
+	@tools/new-app '$(APP)'
+bundle: all ## a tarball of APP=DIR's image and configuration for a dom0 without a toolchain
+	@tools/bundle '$(app-name)' '$(BUILD)'
+image-info: all ## notes, segments and sizes of the image of APP=DIR
+	@tools/image-info $(BUILD)/images/$(app-name).debug --map $(BUILD)/apps/$(app-name)/map
+clean: ## remove what was built; downloads stay
+	@[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name downloads -exec rm -rf {} +
+distclean: ## remove $(BUILD)
+	rm -rf $(BUILD)
+format: ## clang-format our C
+	clang-format -i $$(git ls-files '*.c' '*.h')
+help: ## show this text
+	@echo 'make [TARGET] [APP=DIR] [CC=clang] [CACHE=DIR]   (results below $(BUILD)/)'
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile tools/third-party.mk tests/host/host.mk
+
+include tests/host/host.mk
+-include $(shell find $(BUILD)/obj $(BUILD)/apps -name '*.d' 2>/dev/null)

@@ -1,0 +1,1 @@
+# Prints, shows its arguments, exits.

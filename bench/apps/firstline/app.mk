@@ -1,0 +1,1 @@
+# Says how long after the domain's entry its main began.

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * dom0's end of what is measured there.
+ *
+ *   peer boot LOG TEXT LIMIT COMMAND...   start COMMAND (xl create) and look into LOG every millisecond
+ *                                        until TEXT is in it: milliseconds from the one to the other
+ *   peer send ADDRESS SECONDS            TCP to port 5001 of bench/apps/netbench: Mbit/s that arrived
+ *   peer receive ADDRESS SECONDS         TCP from its port 5002: Mbit/s
+ */
+#define _GNU_SOURCE 1
+#include <arpa/inet.h>
+#include <err.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BLOCK (128 * 1024)
+#define LOG_MAX (64 * 1024)
+
+static char block[BLOCK];
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* ---- boot ---- */
+
+static bool contains(const char *log, const char *text)
+{
+    static char seen[LOG_MAX];
+    int fd = open(log, O_RDONLY);
+    ssize_t n = fd < 0 ? 0 : read(fd, seen, sizeof(seen) - 1);
+
+    if (fd >= 0)
+        close(fd);
+    seen[n > 0 ? n : 0] = '\0';
+    return strstr(seen, text) != NULL;
+}
+
+static int boot(char **arg)
+{
+    const struct timespec step = {0, 1000000};
+    double begin = now(), limit = begin + strtod(arg[2], NULL), end;
+    pid_t child = fork();
+    int status;
+
+    if (child < 0)
+        err(70, "fork");
+    if (child == 0) {
+        execvp(arg[3], arg + 3);
+        err(127, "%s", arg[3]);
+    }
+    while (!contains(arg[0], arg[1])) {
+        if (now() > limit)
+            errx(1, "no '%s' in %s", arg[1], arg[0]);
+        nanosleep(&step, NULL);
+    }
+    end = now();
+    if (waitpid(child, &status, 0) != child || status != 0)
+        errx(1, "%s failed", arg[3]);
+    printf("%.1f\n", (end - begin) * 1000);
+    return 0;
+}
+
+/* ---- streams ---- */
+
+static int connect_to(const char *address, unsigned port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (inet_pton(AF_INET, address, &to.sin_addr) != 1 ||
+        connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+        err(1, "%s port %u", address, port);
+    return fd;
+}
+
+static void print_rate(uint64_t bytes, double seconds)
+{
+    printf("%.2f\n", (double)bytes * 8 / 1e6 / seconds);
+}
+
+static int send_stream(char **arg)
+{
+    int fd = connect_to(arg[0], 5001);
+    double begin = now(), end = begin + strtod(arg[1], NULL);
+    uint64_t arrived;
+
+    while (now() < end)
+        if (send(fd, block, sizeof(block), MSG_NOSIGNAL) < 0)
+            err(1, "send");
+    shutdown(fd, SHUT_WR);
+    if (recv(fd, &arrived, sizeof(arrived), MSG_WAITALL) != sizeof(arrived))
+        err(1, "the count did not come");
+    print_rate(arrived, now() - begin);
+    return 0;
+}
+
+static int receive_stream(char **arg)
+{
+    int fd = connect_to(arg[0], 5002);
+    double begin = now(), end = begin + strtod(arg[1], NULL);
+    uint64_t total = 0;
+
+    while (now() < end) {
+        ssize_t n = recv(fd, block, sizeof(block), 0);
+
+        if (n <= 0)
+            err(1, "receive");
+        total += (uint64_t)n;
+    }
+    print_rate(total, now() - begin);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+
+    if (strcmp(what, "boot") == 0 && argc > 5)
+        return boot(argv + 2);
+    if (strcmp(what, "send") == 0 && argc == 4)
+        return send_stream(argv + 2);
+    if (strcmp(what, "receive") == 0 && argc == 4)
+        return receive_stream(argv + 2);
+    errx(64, "usage: peer boot LOG TEXT LIMIT COMMAND... | send|receive ADDRESS SECONDS");
+}

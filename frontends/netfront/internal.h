@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What netfront.c (a vif's life), tx.c (how a frame becomes slots) and rx.c (how slots become a
+ * frame) share. A queue is one pair of rings with its event channels; a vif has one. Several
+ * queues would be an array here and "queue-N/" in the keys.
+ */
+#ifndef FRONTENDS_NETFRONT_INTERNAL_H
+#define FRONTENDS_NETFRONT_INTERNAL_H
+
+#include <stdint.h>
+#include <xen/grant_table.h>
+#include <xen/io/netif.h>
+#include "frontends/common/ring.h"
+#include "frontends/common/slots.h"
+#include "frontends/common/xenbus.h"
+#include "frontends/netfront/netfront.h"
+#include "kernel/mutex.h"
+#include "kernel/time.h"
+
+#define ETHERNET_HEADER 14
+#define RX_SMALL 256 /* frames up to this are copied, and their page stays posted */
+
+/* A response slot of the receive ring: of a piece of a frame, or of notes on it. */
+union rx_answer {
+    struct netif_rx_response rsp;
+    struct netif_extra_info extra;
+};
+
+FRONT_RING(tx_ring, struct netif_tx_request, struct netif_tx_response);
+FRONT_RING(rx_ring, struct netif_rx_request, union rx_answer);
+
+_Static_assert(tx_ring_SIZE == 256 && rx_ring_SIZE == 256, "netif.h says 256 slots");
+_Static_assert(tx_ring_SIZE <= SLOTS_MAX, "a slot for each request");
+
+/* A page the backend may use. */
+struct netfront_page {
+    void *va;
+    gref_t ref;
+};
+
+struct netfront_tx {
+    struct mutex lock;       /* guards all of this but (kick) and (worked) */
+    struct shared_page page; /* the ring's */
+    struct tx_ring ring;
+    struct slots slots;                      /* one for each page of the pool */
+    struct netfront_page pool[tx_ring_SIZE]; /* by slot */
+    bool heads_frame[tx_ring_SIZE];          /* by slot */
+    bool kick;                               /* the backend is to be notified */
+    bool worked;                             /* responses taken since the last EOI */
+};
+
+struct netfront_rx {
+    struct shared_page page; /* the ring's */
+    struct rx_ring ring;
+    unsigned target;                           /* pages to keep posted */
+    unsigned nr_lost;                          /* pages that could not be revoked */
+    struct netfront_page posted[rx_ring_SIZE]; /* by ring position */
+    bool worked;                               /* responses taken since the last EOI */
+    /* The frame that is being put together. */
+    struct netfront_frame frame;
+    unsigned nr_slots; /* of data so far, 0: none has begun */
+    unsigned extras;   /* mask of the types seen */
+    bool more, extra;  /* another piece, another extra info follows */
+    bool bad;          /* to be dropped when complete */
+    uint8_t small[RX_SMALL];
+};
+
+/* An event channel; (owed): an event came and its EOI is still to be given. */
+struct netfront_channel {
+    port_t port;
+    bool owed;
+};
+
+struct netfront_queue {
+    struct netfront *nf;
+    struct netfront_tx tx;
+    struct netfront_rx rx;
+    struct netfront_channel rx_channel, tx_channel; /* not split: the second has no port */
+};
+
+struct netfront {
+    struct xb_device dev;
+    struct netfront_user user;
+    struct netfront_info info;
+    bool rx_copy, sg, split, no_csum_offload, csum6, trusted; /* what the other side said */
+    uint32_t mtu;
+    bool bounce;       /* hand up copies only */
+    bool up;           /* open in full; false again once taken down */
+    const char *fault; /* what the backend did wrong, NULL: nothing */
+    struct netfront_queue queue;
+    struct timer repoll;
+};
+
+/* The backend broke the protocol: out of service from now on. Any context. */
+void netfront_fault(struct netfront *nf, const char *why);
+
+/* Frames can go out. */
+bool netfront_is_up(const struct netfront *nf);
+
+/* (nr) granted pages. 0 or -errno; close takes back whatever there is. */
+int netfront_tx_open(struct netfront_queue *q, unsigned nr) MUST_CHECK;
+void netfront_tx_close(struct netfront_queue *q);
+/* Take what was answered. */
+void netfront_tx_settle(struct netfront_queue *q);
+
+/* Keeps (nr) pages posted, from now on. */
+void netfront_rx_open(struct netfront_queue *q, unsigned nr);
+void netfront_rx_close(struct netfront_queue *q);
+/* Hand up at most (budget) frames, keep the ring filled. True when the budget was used up. */
+bool netfront_rx_poll(struct netfront_queue *q, unsigned budget);
+/* True when there is more already. */
+bool netfront_rx_rearm(struct netfront_queue *q);
+
+/* Notify the backend over (q)'s channel for transmission or reception. */
+void netfront_notify_tx(struct netfront_queue *q);
+void netfront_notify_rx(struct netfront_queue *q);
+
+#endif

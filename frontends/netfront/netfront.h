@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * netfront: Ethernet frames to and from a network backend (xen/io/netif.h).
+ *
+ * A frame out is copied once into granted transmit pages. A frame in is handed up after its grants
+ * were revoked (the page is then private) or after a copy (small frames). It may be a TCP segment
+ * larger than the mtu, up to 64 KiB. Handing up happens in the caller of netfront_poll, a thread of
+ * the user's; the driver has no thread of its own.
+ */
+#ifndef FRONTENDS_NETFRONT_H
+#define FRONTENDS_NETFRONT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "lib/base/macros.h"
+
+struct netfront;
+
+/* Checksum notes that travel with a frame. */
+enum netfront_csum {
+    NETFRONT_CSUM_NONE,      /* in: verify it yourself */
+    NETFRONT_CSUM_VALIDATED, /* in: the backend vouches for it */
+    NETFRONT_CSUM_BLANK,     /* out and in: only the pseudo header's sum is filled in; in: the data
+                                came from this machine and is intact */
+};
+
+struct netfront_frag {
+    void *data; /* first byte of the data */
+    uint16_t len;
+    void *page; /* received frames: the private page it lies in, now the user's:
+                   page_free(page) when done. NULL: the data is only valid during the call */
+};
+
+#define NETFRONT_FRAGS_MAX 18
+
+struct netfront_frame {
+    struct netfront_frag frag[NETFRONT_FRAGS_MAX];
+    unsigned nr_frags;
+    uint32_t len;
+    enum netfront_csum csum;
+};
+
+struct netfront_user {
+    void *arg;
+    /* A frame came in; called inside netfront_poll. */
+    void (*input)(void *arg, struct netfront_frame *frame);
+    /* There is something for netfront_poll to do (frames, room after a full ring, link change).
+     * Any context, event handlers included; may be called before netfront_open returns. */
+    void (*wake)(void *arg);
+};
+
+struct netfront_info {
+    char name[16]; /* "vif0" */
+    uint8_t mac[6];
+    uint16_t mtu;
+    bool link;    /* the backend is connected */
+    char ip[128]; /* the toolstack's "ip" node, "" when absent */
+    /* The backend takes frames with CSUM_BLANK, of IPv4 and of IPv6. */
+    bool csum_offload, csum_offload6;
+    uint32_t tx_max; /* longest frame that send takes, Ethernet header included */
+    uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped, tx_dropped;
+    uint64_t notifies, events;
+};
+
+/* Open device/vif/(handle); xs_list of "device/vif" names the handles ("0", "1", ...). Blocks up to
+ * 30 s for the backend. 0 or -errno with a log line that names the key at fault. */
+int netfront_open(const char *handle, const struct netfront_user *user,
+                  struct netfront **out) MUST_CHECK;
+/* Waits a bounded time for the backend to let go. Nobody may be in send, poll or get_info. */
+void netfront_close(struct netfront *nf);
+
+/* Queue one frame from (n) fragments; copied before it returns, (csum) NONE or BLANK.
+ * 0, -ENOBUFS when the ring is full (wake is called when there is room), -ENETDOWN, -EMSGSIZE.
+ * The backend is kicked by netfront_kick, once per burst. Serialised inside. Any thread. */
+int netfront_send(struct netfront *nf, const struct netfront_frag *frags, unsigned n,
+                  enum netfront_csum csum) MUST_CHECK;
+void netfront_kick(struct netfront *nf);
+
+/* Take at most (budget) frames in, recycle transmit pages, refill, re-arm. True when there is
+ * more to do now. Takes the device down for good when the backend has gone or broke the protocol
+ * (blocks a few seconds at most). One thread at a time. */
+bool netfront_poll(struct netfront *nf, unsigned budget);
+
+void netfront_get_info(struct netfront *nf, struct netfront_info *out);
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The PV console (xen/io/console.h): two byte rings in one page, and an event channel. As dom0
+ * there is no ring; output goes to Xen's own console and there is no input.
+ *
+ * Out: text is cooked ("\n" to "\r\n") piece by piece and copied into the ring under (out_lock).
+ * When the ring is full the writer lets go of the lock and gives the CPU away until the reader took
+ * something, for at most STALL_NS; then the rest is dropped and counted, and while that reader
+ * sleeps on, later writers drop at once. Writers that meet a full ring may interleave.
+ * In: the event handler moves bytes to a small private buffer; readers top it up themselves.
+ *
+ * I1 The other end may write any index at any time. -EPROTO from the ring makes us believe its
+ *    index once and go on with an empty ring; what was in it is lost, nothing else.
+ * I2 No lock is held while waiting, and every wait ends, also with a clock that stands still.
+ * I3 After console_break_locks no lock is waited for: one CPU is left, and its words matter more.
+ *
+ * Contexts: console_write, console_drain: any. console_read: threads.
+ */
+#include "kernel/console.h"
+
+#include "kernel/bytering.h"
+#include "kernel/evtchn.h"
+#include "kernel/log.h"
+#include "kernel/spinlock.h"
+#include "kernel/time.h"
+#include "kernel/wait.h"
+#include <arch/hypercall.h>
+#include <xen/io/console.h>
+#include <xen/sched.h>
+#include "lib/base/string.h"
+
+#define COOKED_MAX 128
+#define INPUT_MAX 256 /* power of two */
+#define STALL_NS (100 * NSEC_PER_MSEC)
+#define STALL_PAUSES 200000 /* I2: the bound when the clock does not move */
+
+static bool hypervisor_console;
+static struct xencons_interface *page;
+static port_t port;  /* PORT_NONE: no events */
+static bool started; /* threads run, events arrive */
+
+static struct spinlock out_lock = SPINLOCK_INIT;
+static struct bytering out;
+static bool stalled; /* the reader let a writer wait for nothing */
+static uint32_t reader_seen;
+
+static struct spinlock in_lock = SPINLOCK_INIT;
+static struct bytering in;
+static char input[INPUT_MAX];
+static uint32_t input_prod, input_cons;
+static struct waitq readers = WAITQ_INIT(readers);
+static void (*on_input)(void);
+
+static struct console_stats stats;
+static bool broken;
+
+/* I3. An unlock without a lock is harmless then: nobody takes tickets any more. */
+static irqstate_t lock(struct spinlock *l)
+{
+    return load_relaxed(&broken) ? irq_save() : spin_lock(l);
+}
+
+void console_break_locks(void)
+{
+    store_relaxed(&broken, true);
+}
+
+void console_get_stats(struct console_stats *result)
+{
+    result->dropped = load_relaxed(&stats.dropped);
+    result->protocol_errors = load_relaxed(&stats.protocol_errors);
+}
+
+void console_init(const struct bootinfo *boot)
+{
+    hypervisor_console = boot->is_dom0;
+    if (boot->is_dom0 || boot->console_page == NULL)
+        return;
+    page = boot->console_page;
+    port = boot->console_port;
+    bytering_init_sender(&out, page->out, sizeof(page->out), &page->out_prod, &page->out_cons);
+    bytering_init_receiver(&in, page->in, sizeof(page->in), &page->in_prod, &page->in_cons);
+}
+
+static void notify(void)
+{
+    if (port != PORT_NONE)
+        (void)evtchn_notify(port);
+}
+
+/* ---- output ---- */
+
+/* (rc) from (r): a negative one is the other end's nonsense, and counts as nothing done. I1 */
+static size_t judge(struct bytering *r, long rc)
+{
+    if (rc >= 0)
+        return (size_t)rc;
+    atomic_add(&stats.protocol_errors, 1);
+    bytering_reset(r);
+    return 0;
+}
+
+/* As much as fits now. */
+static size_t put(const char *text, size_t len)
+{
+    irqstate_t state = lock(&out_lock);
+    size_t n = judge(&out, bytering_send(&out, text, len));
+
+    spin_unlock(&out_lock, state);
+    if (n > 0)
+        notify();
+    return n;
+}
+
+static size_t room(void)
+{
+    irqstate_t state = lock(&out_lock);
+    size_t n = judge(&out, bytering_available(&out));
+
+    spin_unlock(&out_lock, state);
+    return n;
+}
+
+/* Give the CPU away for a moment. Threads sleep, so that a slow reader costs no CPU. */
+static void pause_writer(void)
+{
+    bool may_block = load_relaxed(&started) && !load_relaxed(&broken) && !cpu_in_event() &&
+                     irq_enabled() && cpu_preempt_count() == 0;
+
+    if (may_block)
+        thread_sleep_until(clock_read() + NSEC_PER_MSEC);
+    else
+        (void)hypercall_sched(SCHEDOP_yield, NULL);
+}
+
+/* Wait until (want) bytes fit: false when that took too long. */
+static bool wait_for_room(size_t want, nsec_t timeout)
+{
+    nsec_t deadline = clock_read() + timeout;
+    unsigned pauses = 0;
+
+    while (room() < want) {
+        if (clock_read() >= deadline || ++pauses > STALL_PAUSES) /* I2 */
+            return false;
+        pause_writer();
+    }
+    return true;
+}
+
+static void put_or_drop(const char *text, size_t len)
+{
+    size_t done = put(text, len);
+
+    if (done < len && !load_relaxed(&stalled) && wait_for_room(len - done, STALL_NS))
+        done += put(text + done, len - done);
+    store_relaxed(&stalled, done < len);
+    if (done < len)
+        atomic_add(&stats.dropped, len - done);
+}
+
+/* Cook text[0, len) into (out): returns what was consumed, *(cooked_len) what was made. */
+static size_t cook(const char *text, size_t len, char *cooked, size_t *cooked_len)
+{
+    size_t used = 0, made = 0;
+
+    while (used < len && made + 2 <= COOKED_MAX) {
+        if (text[used] == '\n')
+            cooked[made++] = '\r';
+        cooked[made++] = text[used++];
+    }
+    *cooked_len = made;
+    return used;
+}
+
+void console_write(const char *text, size_t len)
+{
+    char cooked[COOKED_MAX];
+    size_t used, made;
+
+    if (hypervisor_console) {
+        (void)hypercall_console(text, len); /* Xen cooks by itself */
+        return;
+    }
+    if (page == NULL)
+        return;
+    for (; len > 0; text += used, len -= used) {
+        used = cook(text, len, cooked, &made);
+        put_or_drop(cooked, made);
+    }
+}
+
+void console_drain(nsec_t timeout)
+{
+    if (page != NULL)
+        (void)wait_for_room(sizeof(page->out), timeout);
+}
+
+/* ---- input ---- */
+
+/* Move what fits from the ring to the private buffer; under (in_lock). The count. */
+static size_t fill_input(void)
+{
+    char piece[64];
+    size_t total = 0, n;
+
+    do {
+        n = MIN(sizeof(piece), INPUT_MAX - (size_t)(input_prod - input_cons));
+        n = judge(&in, bytering_receive(&in, piece, n));
+        for (size_t i = 0; i < n; i++)
+            input[input_prod++ & (INPUT_MAX - 1)] = piece[i];
+        total += n;
+    } while (n > 0);
+    return total;
+}
+
+/* True when the reader of our output moved since the last time. */
+static bool reader_moved(void)
+{
+    irqstate_t state = lock(&out_lock);
+    uint32_t now = bytering_peer(&out);
+    bool moved = now != reader_seen;
+
+    reader_seen = now;
+    spin_unlock(&out_lock, state);
+    return moved;
+}
+
+static void handle_event(port_t p, void *arg)
+{
+    irqstate_t state = lock(&in_lock);
+    size_t arrived = fill_input();
+    void (*hook)(void) = on_input;
+
+    (void)arg;
+    spin_unlock(&in_lock, state);
+    if (arrived > 0) {
+        notify();
+        waitq_wake_all(&readers);
+        if (hook != NULL)
+            hook();
+    }
+    evtchn_eoi(p, reader_moved() || arrived > 0);
+}
+
+void console_start(void)
+{
+    int rc;
+
+    store_relaxed(&started, true);
+    if (page == NULL || port == PORT_NONE)
+        return;
+    rc = evtchn_adopt(port, handle_event, NULL);
+    if (rc != 0)
+        log_warn("console: no input: port %u: %d", port, rc);
+}
+
+void console_on_input(void (*fn)(void))
+{
+    irqstate_t state = lock(&in_lock);
+
+    on_input = fn;
+    spin_unlock(&in_lock, state);
+}
+
+bool console_readable(void)
+{
+    irqstate_t state;
+    bool readable;
+
+    if (page == NULL)
+        return false;
+    state = lock(&in_lock);
+    readable = input_prod != input_cons || judge(&in, bytering_available(&in)) > 0;
+    spin_unlock(&in_lock, state);
+    return readable;
+}
+
+/* What is there now; the other end hears of the room it made. */
+static size_t take_input(char *buf, size_t len)
+{
+    irqstate_t state = lock(&in_lock);
+    size_t moved = fill_input(), n = 0;
+
+    while (n < len && input_cons != input_prod)
+        buf[n++] = input[input_cons++ & (INPUT_MAX - 1)];
+    moved += fill_input();
+    spin_unlock(&in_lock, state);
+    if (moved > 0)
+        notify();
+    return n;
+}
+
+long console_read(char *buf, size_t len, nsec_t deadline)
+{
+    if (page == NULL)
+        return -EIO;
+    if (wait_until(&readers, console_readable(), deadline) != 0)
+        return 0;
+    return (long)take_input(buf, len);
+}

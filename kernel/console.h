@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The PV console, both ways; Xen's own console when we run as dom0. Output never waits longer than
+ * a bounded time for a reader: what does not fit is dropped and counted.
+ */
+#ifndef KERNEL_CONSOLE_H
+#define KERNEL_CONSOLE_H
+
+#include <arch/boot.h>
+#include <arch/clock.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Early: output works after it by polling. */
+void console_init(const struct bootinfo *boot);
+/* Late: events and input, once event channels and threads work. */
+void console_start(void);
+
+/* Write (len) bytes; "\n" becomes "\r\n". Any context. */
+void console_write(const char *text, size_t len);
+
+/* Take at most (len) input bytes, waiting for the first until (deadline).
+ * The count, 0 at (deadline), -EIO without a console. Thread context. */
+long console_read(char *buf, size_t len, nsec_t deadline);
+/* True when console_read would not wait. */
+bool console_readable(void);
+/* Call (fn) in event context whenever input arrives; one user (lib/posix). */
+void console_on_input(void (*fn)(void));
+
+/* Wait until the reader took all, at most (timeout) ns: before the domain ends. */
+void console_drain(nsec_t timeout);
+
+/* For panic: from now on nobody waits for the console's locks, in whatever state they were left. */
+void console_break_locks(void);
+
+/* Output bytes that nobody took in time, and times the other end wrote nonsense into the ring. */
+struct console_stats {
+    uint64_t dropped, protocol_errors;
+};
+void console_get_stats(struct console_stats *out);
+
+#endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Event channels: who is called for which port, and when it may be called again. How Xen tells of
+ * events is the ABI's affair (evtchn_2l.c, evtchn_fifo.c).
+ *
+ * A port's life, in its slot:
+ *
+ *    free --bind--> idle --event--> taken --evtchn_eoi--> idle
+ *                    ^                 \--evtchn_eoi, no work done--> delayed --timer--> idle
+ *     any --unbind--> free
+ *
+ * I1 A port is unmasked only while idle; it is masked before its pending bit is cleared, and the
+ *    handler runs after that. So an event during the handler is seen again after the EOI, none is
+ *    lost, and one port's storm gives one call per EOI.
+ * I2 Slots are never freed, only used again for the same port number. An event that comes late,
+ *    from a queue or a timer, finds a slot that says "free" and stops there.
+ * I3 A slot's lock orders all changes of its state and of its port's mask. No handler runs with
+ *    it held.
+ * I4 Virq and IPI ports come from ourselves: they are idle again when their handler returned.
+ *
+ * The delay of the EOI doubles with each event that brought no work, from DELAY_FIRST to DELAY_MAX;
+ * FREE_SPURIOUS of them cost nothing. Work done since the last EOI, whoever found it, ends that.
+ */
+#include "kernel/evtchn.h"
+
+#include <arch/boot.h>
+#include <arch/evtchn.h>
+#include <arch/hypercall.h>
+#include <xen/event_channel.h>
+#include "kernel/evtchn_abi.h"
+#include "kernel/option.h"
+#include "kernel/page.h"
+#include "kernel/spinlock.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "lib/base/assert.h"
+#include "lib/base/errno.h"
+#include "lib/base/string.h"
+
+#define FREE_SPURIOUS 1
+#define DELAY_FIRST NSEC_PER_MSEC
+#define DELAY_MAX NSEC_PER_SEC
+#define SPURIOUS_MAX (FREE_SPURIOUS + 11) /* 1 ms << 10 is above DELAY_MAX */
+
+struct slot {
+    struct spinlock lock;
+    port_t port;
+    evtchn_fn *fn; /* NULL: free */
+    void *arg;
+    struct timer timer; /* ends a delay */
+    uint16_t cpu;
+    uint8_t spurious; /* events without work in a row */
+    bool rearms;      /* I4 */
+    bool taken, delayed, running;
+};
+
+/* A page of slots is made when the first of its ports is bound. */
+#define SLOTS_PER_PAGE (PAGE_SIZE / sizeof(struct slot))
+#define MAX_SLOT_PAGES 128
+_Static_assert(SLOTS_PER_PAGE *MAX_SLOT_PAGES >= EVTCHN_2L_NR_CHANNELS, "all 2l ports have slots");
+
+static const struct evtchn_abi *abi;
+static struct slot *slot_pages[MAX_SLOT_PAGES];
+static struct spinlock growth = SPINLOCK_INIT; /* slot_pages */
+static unsigned nr_bound;
+static struct evtchn_stats stats;
+
+static void end_delay(struct timer *timer);
+
+/* ---- slots ---- */
+
+static struct slot *slot_of(port_t port)
+{
+    struct slot *page = NULL;
+
+    if (port / SLOTS_PER_PAGE < MAX_SLOT_PAGES)
+        page = load_acquire(&slot_pages[port / SLOTS_PER_PAGE]);
+    return page == NULL ? NULL : &page[port % SLOTS_PER_PAGE];
+}
+
+static struct slot *make_slot_page(port_t first)
+{
+    struct slot *page = page_alloc_zeroed();
+
+    for (unsigned i = 0; page != NULL && i < SLOTS_PER_PAGE; i++) {
+        page[i].port = first + i;
+        timer_init(&page[i].timer, end_delay);
+    }
+    return page;
+}
+
+/* Slot and ABI state for (port). 0, -ENOSPC or -ENOMEM. */
+static int make_slot(port_t port)
+{
+    size_t i = port / SLOTS_PER_PAGE;
+    irqstate_t state;
+    int rc = -ENOMEM;
+
+    if (port == PORT_NONE || port >= abi->nr_ports || i >= MAX_SLOT_PAGES)
+        return -ENOSPC;
+    state = spin_lock(&growth);
+    if (slot_pages[i] == NULL)
+        store_release(&slot_pages[i], make_slot_page((port_t)(i * SLOTS_PER_PAGE)));
+    if (slot_pages[i] != NULL)
+        rc = 0;
+    spin_unlock(&growth, state);
+    return rc != 0 ? rc : abi->grow(port);
+}
+
+/* Idle from here on. Under the slot's lock. */
+static void unmask(struct slot *s)
+{
+    struct evtchn_unmask op = {.port = s->port};
+
+    /* Only Xen can announce what became pending under the mask, on whatever CPU. */
+    if (!abi->unmask_idle(s->port))
+        (void)hypercall_evtchn(EVTCHNOP_unmask, &op);
+}
+
+/* ---- binding ---- */
+
+static void close_port(port_t port)
+{
+    struct evtchn_close op = {.port = port};
+
+    (void)hypercall_evtchn(EVTCHNOP_close, &op);
+}
+
+/* Start to deliver (port), which Xen has bound for us and nobody unmasked yet. */
+static int install(port_t port, unsigned cpu, bool rearms, evtchn_fn *fn, void *arg)
+{
+    int rc = make_slot(port);
+    irqstate_t state;
+    struct slot *s;
+
+    if (rc != 0)
+        return rc;
+    s = slot_of(port);
+    state = spin_lock(&s->lock);
+    if (s->fn == NULL) {
+        s->fn = fn;
+        s->arg = arg;
+        s->cpu = (uint16_t)cpu;
+        s->rearms = rearms;
+        s->spurious = 0;
+        s->taken = s->delayed = false;
+        atomic_add(&nr_bound, 1);
+        unmask(s);
+    } else {
+        rc = -EBUSY;
+    }
+    spin_unlock(&s->lock, state);
+    return rc;
+}
+
+/* The same for a port that came from a bind hypercall: closed again when that fails. */
+static int install_new(port_t port, unsigned cpu, bool rearms, evtchn_fn *fn, void *arg,
+                       port_t *out)
+{
+    int rc = install(port, cpu, rearms, fn, arg);
+
+    if (rc != 0)
+        close_port(port);
+    else
+        *out = port;
+    return rc;
+}
+
+int evtchn_bind_virq(unsigned virq, unsigned cpu, evtchn_fn *fn, void *arg, port_t *out)
+{
+    struct evtchn_bind_virq op = {.virq = virq, .vcpu = cpu};
+    int rc = hypercall_evtchn(EVTCHNOP_bind_virq, &op);
+
+    if (rc != 0)
+        return rc;
+    abi->hasten(op.port);
+    return install_new(op.port, cpu, true, fn, arg, out);
+}
+
+int evtchn_bind_ipi(unsigned cpu, evtchn_fn *fn, void *arg, port_t *out)
+{
+    struct evtchn_bind_ipi op = {.vcpu = cpu};
+    int rc = hypercall_evtchn(EVTCHNOP_bind_ipi, &op);
+
+    if (rc != 0)
+        return rc;
+    abi->hasten(op.port);
+    return install_new(op.port, cpu, true, fn, arg, out);
+}
+
+int evtchn_alloc_unbound(domid_t remote, evtchn_fn *fn, void *arg, port_t *out)
+{
+    struct evtchn_alloc_unbound op = {.dom = DOMID_SELF, .remote_dom = remote};
+    int rc = hypercall_evtchn(EVTCHNOP_alloc_unbound, &op);
+
+    return rc != 0 ? rc : install_new(op.port, 0, false, fn, arg, out);
+}
+
+int evtchn_bind_interdomain(domid_t remote, port_t remote_port, evtchn_fn *fn, void *arg,
+                            port_t *out)
+{
+    struct evtchn_bind_interdomain op = {.remote_dom = remote, .remote_port = remote_port};
+    int rc = hypercall_evtchn(EVTCHNOP_bind_interdomain, &op);
+
+    return rc != 0 ? rc : install_new(op.local_port, 0, false, fn, arg, out);
+}
+
+int evtchn_adopt(port_t port, evtchn_fn *fn, void *arg)
+{
+    return install(port, 0, false, fn, arg);
+}
+
+int evtchn_set_cpu(port_t port, unsigned cpu)
+{
+    struct evtchn_bind_vcpu op = {.port = port, .vcpu = cpu};
+    struct slot *s = slot_of(port);
+    irqstate_t state;
+    int rc;
+
+    ASSERT(s != NULL && s->fn != NULL && !s->rearms);
+    state = spin_lock(&s->lock);
+    abi->mask(port);
+    rc = hypercall_evtchn(EVTCHNOP_bind_vcpu, &op);
+    if (rc == 0)
+        s->cpu = (uint16_t)cpu;
+    if (!s->taken && !s->delayed)
+        unmask(s); /* and what was pending goes to the new CPU */
+    spin_unlock(&s->lock, state);
+    return rc;
+}
+
+void evtchn_unbind(port_t port)
+{
+    struct slot *s = slot_of(port);
+    irqstate_t state;
+
+    ASSERT(s != NULL && !cpu_in_event());
+    state = spin_lock(&s->lock);
+    ASSERT(s->fn != NULL);
+    abi->mask(port);
+    s->fn = NULL;
+    s->taken = s->delayed = false;
+    spin_unlock(&s->lock, state);
+    (void)timer_cancel(&s->timer);
+    /* Nobody can start the handler now; one that another CPU started before is short. Pairs with
+     * the release in deliver. */
+    while (load_acquire(&s->running))
+        cpu_relax();
+    atomic_sub(&nr_bound, 1);
+    close_port(port);
+}
+
+int evtchn_notify(port_t port)
+{
+    struct evtchn_send op = {.port = port};
+
+    return hypercall_evtchn(EVTCHNOP_send, &op);
+}
+
+/* ---- delivery ---- */
+
+/* From idle to taken, when the port has an event for this CPU. Under the slot's lock. */
+static bool take(struct slot *s)
+{
+    if (!abi->is_pending(s->port) || abi->is_masked(s->port))
+        return false;
+    abi->mask(s->port);
+    if (s->fn == NULL)
+        return false; /* I2: stays masked */
+    if (s->cpu != cpu_id()) {
+        unmask(s); /* Xen sends it where it belongs */
+        return false;
+    }
+    abi->clear_pending(s->port); /* I1 */
+    s->taken = s->running = true;
+    return true;
+}
+
+/* The scan found an event of (port). Upcalls masked. */
+static void deliver(port_t port)
+{
+    struct slot *s = slot_of(port);
+    irqstate_t state;
+    evtchn_fn *fn;
+    void *arg;
+
+    if (s == NULL) {
+        abi->mask(port);
+        return;
+    }
+    state = spin_lock(&s->lock);
+    fn = take(s) ? s->fn : NULL;
+    arg = s->arg;
+    spin_unlock(&s->lock, state);
+    if (fn == NULL)
+        return;
+    atomic_add(&stats.events, 1);
+    fn(port, arg);
+    if (s->rearms)
+        evtchn_eoi(port, true); /* I4 */
+    store_release(&s->running, false);
+}
+
+void evtchn_dispatch(void)
+{
+    unsigned cpu = cpu_id();
+
+    atomic_add(&stats.upcalls, 1);
+    /* A full fence: an event that the scan does not see raises the flag again. */
+    (void)atomic_exchange(&arch_vcpu_info(cpu)->evtchn_upcall_pending, 0);
+    abi->scan(cpu, deliver);
+}
+
+/* How long to wait before this EOI takes effect. */
+static nsec_t eoi_delay(struct slot *s, bool worked)
+{
+    if (worked) {
+        s->spurious = 0;
+        return 0;
+    }
+    atomic_add(&stats.spurious, 1);
+    s->spurious = (uint8_t)MIN(s->spurious + 1, SPURIOUS_MAX);
+    if (s->spurious <= FREE_SPURIOUS)
+        return 0;
+    atomic_add(&stats.delayed, 1);
+    return MIN(DELAY_FIRST << (s->spurious - FREE_SPURIOUS - 1), DELAY_MAX);
+}
+
+void evtchn_eoi(port_t port, bool worked)
+{
+    struct slot *s = slot_of(port);
+    nsec_t delay = 0;
+    irqstate_t state;
+
+    if (s == NULL)
+        return;
+    state = spin_lock(&s->lock);
+    if (s->fn != NULL && (s->taken || (s->delayed && worked))) {
+        delay = eoi_delay(s, worked);
+        s->taken = false;
+        s->delayed = delay != 0;
+        if (delay == 0)
+            unmask(s);
+    }
+    spin_unlock(&s->lock, state);
+    /* Outside the lock, which the timer takes: after an unbind it finds nothing delayed. I2 */
+    if (delay != 0)
+        timer_set(&s->timer, time_now() + delay);
+}
+
+static void end_delay(struct timer *timer)
+{
+    struct slot *s = CONTAINER_OF(timer, struct slot, timer);
+    irqstate_t state = spin_lock(&s->lock);
+
+    if (s->delayed) {
+        s->delayed = false;
+        unmask(s);
+    }
+    spin_unlock(&s->lock, state);
+}
+
+/* ---- at boot, and for the curious ---- */
+
+void evtchn_init(void)
+{
+    const char *wanted = option_get("evtchn");
+    bool two_level = wanted != NULL && strcmp(wanted, evtchn_2l.name) == 0;
+
+    /* First, because it masks all ports; the FIFO ABI then takes over if Xen has it. */
+    (void)evtchn_2l.init();
+    abi = !two_level && evtchn_fifo.init() == 0 ? &evtchn_fifo : &evtchn_2l;
+}
+
+int evtchn_cpu_init(unsigned cpu)
+{
+    return abi->init_cpu(cpu);
+}
+
+const char *evtchn_abi_name(void)
+{
+    return abi->name;
+}
+
+unsigned evtchn_count_bound(void)
+{
+    return load_relaxed(&nr_bound);
+}
+
+void evtchn_get_stats(struct evtchn_stats *out)
+{
+    out->upcalls = load_relaxed(&stats.upcalls);
+    out->events = load_relaxed(&stats.events);
+    out->spurious = load_relaxed(&stats.spurious);
+    out->delayed = load_relaxed(&stats.delayed);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The boot, one line per module, in the order in which they depend on each other; a table of
+ * contents of the kernel.
+ */
+#include "kernel/main.h"
+#include <arch/boot.h>
+#include <arch/clock.h>
+#include <arch/cpu.h>
+#include <arch/random.h>
+#include "kernel/console.h"
+#include "kernel/evtchn.h"
+#include "kernel/grant.h"
+#include "kernel/heap.h"
+#include "kernel/lifecycle.h"
+#include "kernel/log.h"
+#include "kernel/option.h"
+#include "kernel/page.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "kernel/xenstore.h"
+#include "lib/base/assert.h"
+#include "lib/base/parse.h"
+
+#define MAIN_STACK_MAX (1024 * 1024)
+
+static const struct bootinfo *info;
+
+/* What stack protectors compare with (-mstack-protector-guard=global). */
+uintptr_t __stack_chk_guard = 0x5bd1e995aa55ff00;
+
+const struct bootinfo *boot_info(void)
+{
+    return info;
+}
+
+/* Hand the unused RAM to the allocator, around the reserved ranges. */
+static void add_pages(const struct bootinfo *boot)
+{
+    pfn_t next = boot->first_free;
+
+    while (next < boot->nr_pages) {
+        pfn_t end = boot->nr_pages;
+
+        for (int i = 0; i < 2; i++) {
+            const struct pfn_range *r = &boot->reserved[i];
+
+            if (r->first <= next && next < r->end)
+                next = end = r->end;
+            else if (r->first > next && r->first < r->end)
+                end = MIN(end, r->first);
+        }
+        if (end > next)
+            page_add(next, end - next);
+        next = MAX(next, end);
+    }
+}
+
+/* All that needs threads, then the program. */
+static void main_thread(void *arg)
+{
+    const struct bootinfo *boot = arg;
+
+    console_start();
+    xs_init(boot);
+    lifecycle_init();
+    log_info("%s: %lu MiB, %s, %s events%s; ready %lu us after entry", app_name,
+             (unsigned long)(boot->nr_pages >> 8), cpu_features(), evtchn_abi_name(),
+             boot->is_dom0 ? ", as dom0" : "",
+             (unsigned long)((clock_read() - clock_entry()) / 1000));
+    lifecycle_exit(app_main(option_argc(), option_argv()));
+}
+
+/* The program's main thread gets what people expect of one, less in a small domain: all of a stack is
+ * populated. paravane.stack=KiB chooses. */
+static size_t main_stack_size(void)
+{
+    const char *wanted = option_get("stack");
+    uint32_t kib;
+
+    if (wanted && parse_u32(wanted, 16, 64 * 1024, &kib) == 0)
+        return (size_t)kib * 1024;
+    if (wanted)
+        log_warn("option paravane.stack: \"%s\" is not a number of KiB from 16 to 65536", wanted);
+    return MAX(MIN(MAIN_STACK_MAX, page_count_total() * PAGE_SIZE / 32), THREAD_STACK_DEFAULT);
+}
+
+NORETURN void kernel_main(const struct bootinfo *boot)
+{
+    struct thread *main;
+    uint64_t random;
+
+    info = boot;
+    option_init(boot->cmdline, app_name); /* paravane.* and argv */
+    log_init();                           /* log level */
+    if (arch_random(&random))
+        __stack_chk_guard ^= random << 8; /* its low byte stays 0: strings end there */
+    cpu_features_init();                  /* XSAVE, FSGSBASE */
+    add_pages(boot);                      /* page frames */
+    heap_init();                          /* memory */
+    evtchn_init();                        /* events, upcalls still masked */
+    grant_init();                         /* grants */
+    time_init();                          /* timers */
+    thread_init();                        /* we are the idle thread now */
+    if (thread_create("main", PRIO_NORMAL, main_stack_size(), main_thread, (void *)(uintptr_t)boot,
+                      &main) != 0)
+        panic("boot: out of memory for the first thread; give the domain more memory=");
+    thread_idle();
+}

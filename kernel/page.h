@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Page frames of the direct map: a buddy allocator. Each page of RAM has a struct page in
+ * the memmap window, also for the heap's own notes. The architecture maps the memmap, zeroed,
+ * before it hands pages over: without holes from the lowest to the highest page ever handed over.
+ */
+#ifndef KERNEL_PAGE_H
+#define KERNEL_PAGE_H
+
+#include <arch/page.h>
+#include "lib/base/list.h"
+
+enum page_state {
+    PAGE_NONE, /* never handed over, or inside a block that starts elsewhere */
+    PAGE_FREE,
+    PAGE_USED,
+    PAGE_SLAB,  /* the heap's: small objects */
+    PAGE_LARGE, /* the heap's: start of one large object */
+};
+
+struct page {
+    struct list link; /* free list, or the owner's */
+    uint8_t state;    /* enum page_state */
+    uint8_t order;    /* of the free block or allocation that starts here */
+    uint16_t note;    /* the heap's */
+    uint32_t used;    /* the heap's */
+    void *owner;      /* the heap's */
+};
+
+#define PAGE_ORDER_MAX 10 /* 4 MiB */
+
+/* Hand RAM pages [first, first + n) to the allocator; their struct pages are mapped. */
+void page_add(pfn_t first, size_t n);
+
+/* One page, or 2^order physically-contiguous-in-pfn pages, aligned to their size; contents
+ * undefined. NULL when memory is out. Any context (upcalls are masked inside). */
+void *page_alloc(void) MUST_CHECK;
+void *page_alloc_order(unsigned order) MUST_CHECK;
+void *page_alloc_zeroed(void) MUST_CHECK;
+void page_free(void *page);
+void page_free_order(void *page, unsigned order);
+
+/* (n) pages side by side, n <= 2^PAGE_ORDER_MAX, aligned to the next power of two of their size;
+ * nothing is lost to rounding. */
+void *page_alloc_run(size_t n) MUST_CHECK;
+void page_free_run(void *first, size_t n);
+
+/* Call (fn) once when an allocation finds no memory, and try again after it. It runs without locks
+ * in the context of whoever allocates; one user (the heap). */
+void page_on_shortage(void (*fn)(void));
+
+struct page *page_of(const void *va);
+
+/* Pages free now, and handed over in all. */
+size_t page_count_free(void);
+size_t page_count_total(void);
+
+#endif

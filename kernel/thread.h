@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Preemptive threads with priorities. A thread runs on a populated stack between guard pages;
+ * runnable threads of the highest priority share the CPU in time slices.
+ */
+#ifndef KERNEL_THREAD_H
+#define KERNEL_THREAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <arch/clock.h>
+#include "lib/base/macros.h"
+
+struct thread;
+
+/* Higher runs first. Applications start at PRIO_NORMAL. */
+enum prio { PRIO_IDLE, PRIO_LOW, PRIO_NORMAL, PRIO_HIGH, PRIO_DRIVER, PRIO_COUNT };
+
+#define THREAD_STACK_DEFAULT (64 * 1024)
+#define NSEC_PER_SEC 1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+#define NEVER (~(nsec_t)0)
+
+/* Start fn(arg) in a new thread of (stack_size) bytes (0: default), runnable at once.
+ * (name) is copied, cut to 15 bytes. 0 or -ENOMEM. Threads are joinable until detached. */
+int thread_create(const char *name, enum prio prio, size_t stack_size, void (*fn)(void *),
+                  void *arg, struct thread **out) MUST_CHECK;
+
+/* End the calling thread. Also what returning from its function does. */
+NORETURN void thread_exit(void);
+
+/* Wait until (t) has ended and free it. May block. Each thread once, or thread_detach. */
+void thread_join(struct thread *t);
+void thread_detach(struct thread *t);
+
+struct thread *thread_current(void);
+const char *thread_name(const struct thread *t);
+
+/* Let others of the same priority run. */
+void thread_yield(void);
+
+/* Sleep until clock time (deadline). May block. */
+void thread_sleep_until(nsec_t deadline);
+
+/* Between these the caller stays on its CPU and is not preempted; upcalls still run. Nest. */
+void preempt_disable(void);
+void preempt_enable(void);
+
+/* One pointer per thread for lib/libc (struct of reentrancy, TLS, errno). */
+void thread_set_user(struct thread *t, void *user);
+void *thread_user(const struct thread *t);
+/* Set the running thread's TLS pointer. */
+void thread_set_tls(uintptr_t tp);
+
+void thread_set_prio(struct thread *t, enum prio prio);
+enum prio thread_prio(const struct thread *t);
+/* kernel/mutex.c: (t) runs at least at (prio) until it returned as many loans as it got (first)
+ * ones; a mutex lends once for as long as it is held, whatever the number of its waiters. */
+void thread_lend_prio(struct thread *t, enum prio prio, bool first);
+void thread_return_prio(void);
+
+/* Boot: make the calling context CPU 0's idle thread. Nothing blocks before it.
+ * paravane.resched-always: debug mode, reschedule at every upcall return and every unlock. */
+void thread_init(void);
+/* The idle thread's life: run others, or give the CPU away. */
+NORETURN void thread_idle(void);
+
+struct thread_stats {
+    uint64_t switches, preemptions;
+};
+void thread_get_stats(struct thread_stats *out);
+
+/* Number of live threads, for the census. */
+unsigned thread_count(void);
+
+/*
+ * Blocking, the one primitive (wait queues and mutexes stand on it; nothing else calls it):
+ *   thread_prepare_block();  if (!condition) thread_block(deadline); else thread_cancel_block();
+ * thread_wake between prepare and block makes the block return at once, so no wake-up is lost.
+ */
+void thread_prepare_block(void);
+void thread_cancel_block(void);
+/* 0 when woken, -ETIMEDOUT at (deadline). Never in an event handler or with preemption off. */
+int thread_block(nsec_t deadline);
+/* Any context, handlers included. Harmless on a thread that does not block. */
+void thread_wake(struct thread *t);
+
+#endif

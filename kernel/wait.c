@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Wait queues over the one blocking primitive of kernel/thread.h.
+ *
+ * I1 A waiter tests its condition while it is on the queue and prepared to block; whoever makes the
+ *    condition true wakes the queue afterwards. So the wake-up finds it.
+ * I2 wake_one takes the waiter off the queue: two calls wake two. The waiter enters again
+ *    before it tests again.
+ */
+#include "kernel/wait.h"
+
+void waitq_init(struct waitq *q)
+{
+    spin_init(&q->lock);
+    list_init(&q->waiters);
+}
+
+void waitq_enter(struct waitq *q, struct waiter *w)
+{
+    irqstate_t irq = spin_lock(&q->lock);
+
+    thread_prepare_block();
+    w->thread = thread_current();
+    if (list_empty(&w->link))
+        list_push_back(&q->waiters, &w->link);
+    spin_unlock(&q->lock, irq);
+}
+
+int waitq_sleep(nsec_t deadline)
+{
+    return thread_block(deadline);
+}
+
+void waitq_leave(struct waitq *q, struct waiter *w)
+{
+    irqstate_t irq = spin_lock(&q->lock);
+
+    list_remove(&w->link);
+    thread_cancel_block();
+    spin_unlock(&q->lock, irq);
+}
+
+/* The thread may be gone as soon as the lock is free, so it is woken under it. */
+static void wake_first(struct waitq *q)
+{
+    struct waiter *w = list_first(&q->waiters, struct waiter, link);
+
+    list_remove(&w->link); /* I2 */
+    thread_wake(w->thread);
+}
+
+void waitq_wake_all_locked(struct waitq *q)
+{
+    while (!list_empty(&q->waiters))
+        wake_first(q);
+}
+
+void waitq_wake_one_locked(struct waitq *q)
+{
+    if (!list_empty(&q->waiters))
+        wake_first(q);
+}
+
+void waitq_wake_all(struct waitq *q)
+{
+    irqstate_t irq = spin_lock(&q->lock);
+
+    waitq_wake_all_locked(q);
+    spin_unlock(&q->lock, irq);
+}
+
+void waitq_wake_one(struct waitq *q)
+{
+    irqstate_t irq = spin_lock(&q->lock);
+
+    waitq_wake_one_locked(q);
+    spin_unlock(&q->lock, irq);
+}

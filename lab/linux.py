@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A Linux PV guest, to measure ours against.
+
+The same kernel as dom0's, and an initramfs with nginx, iperf3 and the
+frontends' modules.  fio brings 80 MB of libraries it rarely uses, so there
+is a second, larger initramfs that has it too.
+"""
+import shutil
+
+import image
+import packages
+import paths
+from cpio import Cpio
+from report import step
+
+PROGRAMS = "dash bash ip tc ss ping iperf3 xenstore".split()
+SERVERS = ["nginx"]
+MODULES = """xen-evtchn xen-gntdev xen-privcmd xenfs xen-netfront xen-blkfront
+    crc32c_generic ext4 erofs""".split()
+ALIASES = {"sh": "dash", "xenstore-read": "xenstore",
+           "xenstore-write": "xenstore", "xenstore-ls": "xenstore"}
+PAGE = b"<!DOCTYPE html><title>Linux</title>\n<p>Linux serves this.\n"
+
+
+def ensure():
+    """Everything in build/lab/linux, made anew each time it is asked for."""
+    root = image.package_tree(packages.DOM0, "root")
+    more = image.package_tree(packages.LINUX_DOMU, "root-domu")
+    paths.LINUX.mkdir(parents=True, exist_ok=True)
+    parts = image.ensure()
+    with step("Linux guest"):
+        shutil.copy(parts.linux, paths.LINUX / "vmlinux")
+        tree = image.Tree(root)
+        tree.merge(image.Tree(more))
+        initramfs(paths.LINUX / "domu.cpio", tree, PROGRAMS + SERVERS)
+        initramfs(paths.LINUX / "domu-fio.cpio", tree,
+                  PROGRAMS + SERVERS + ["fio"])
+
+
+def initramfs(file, tree, names):
+    source = paths.SOURCE / "domu"
+    with open(file, "wb") as output:
+        archive = Cpio(output)
+        image.layout(archive)
+        image.install(archive, tree,
+                      {f"usr/bin/{name}": tree.program(name) for name in names})
+        image.links(archive, tree, ALIASES, set(names) | {"poweroff"})
+        image.modules(archive, tree.one("**/lib/modules/*"), MODULES)
+        archive.add("init", source / "init")
+        archive.add("usr/bin/poweroff", source / "poweroff")
+        archive.add("etc/nginx/nginx.conf", source / "nginx.conf")
+        archive.data("srv/index.html", PAGE, 0o644)
+        archive.end()

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of lib/net tell each other and nobody else. */
+#ifndef LIB_NET_INTERNAL_H
+#define LIB_NET_INTERNAL_H
+
+#include <stdint.h>
+#include "lib/net/budget.h"
+#include "lib/net/net.h"
+
+/* sys_arch.c: the calling thread runs lwIP's timers; look whether one is due earlier than it
+ * plans to wake (core lock held). */
+void net_timers_adopt(void *unused);
+void net_timers_poke(void);
+
+/* nic.c: ring the bell of every interface that queued frames. Core lock held. */
+void nic_kick_all(void);
+
+/* tcp.c: segments that the gate refused. */
+uint64_t tcp_gated(void);
+
+/* random.c: key for sequence numbers, drawn once. */
+void net_random_init(void);
+
+#endif

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frames between lwIP and netfront.
+ *
+ * In: netfront wakes the interface's thread, which polls a bounded number of frames under the core
+ * lock. A frame in private pages becomes a chain of pbufs over them, charged to the budget while
+ * they live; a small one that is only lent is copied. The chain goes through lwIP at once;
+ * what a socket keeps it copies, so pages come back in microseconds, except those of
+ * fragments and of segments that came too early, whose number is bounded (lwipopts.h).
+ *
+ * Out: lwIP's chain is handed to netfront, which copies it. The backend is told when the core lock
+ * is let go (lock.c), so a burst costs one notification.
+ *
+ * Checksums: lwIP verifies TCP and UDP only in frames that the backend does not vouch for: the
+ * interface's flags are set for the time of one frame. (Packets to our own address never leave and
+ * are not summed.) Out, TCP's sum is left to the backend when it can, with the
+ * pseudo header's sum put in its place; UDP and ICMP are summed by lwIP, as they may be fragmented.
+ *
+ * A flood must not starve the programs it is meant for: a thread that found a full budget of
+ * frames several times in a row goes on with normal priority until it has caught up.
+ *
+ * I1 pbufs made here are freed only by pbuf_free, their page's charge with them.
+ * I2 lwIP sees only private memory: netfront revoked the grants or we copy here.
+ */
+#include "lib/net/nic.h"
+#include <arpa/inet.h>
+#include <string.h>
+#include <arch/page.h>
+#include "kernel/heap.h"
+#include "kernel/log.h"
+#include "kernel/page.h"
+#include "kernel/thread.h"
+#include "kernel/wait.h"
+#include "kernel/xenstore.h"
+#include "lib/base/atomic.h"
+#include "lib/base/format.h"
+#include "lib/net/internal.h"
+#include <lwip/dhcp.h>
+#include <lwip/dns.h>
+#include <lwip/ethip6.h>
+#include <lwip/etharp.h>
+#include <lwip/inet_chksum.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/prot/ethernet.h>
+#include <lwip/prot/ip6.h>
+#include <lwip/tcpip.h>
+#include <netif/ethernet.h>
+
+#define POLL_BUDGET 64
+#define BUSY_ROUNDS 8
+#define STACK_SIZE (32 * 1024)
+#define HOSTNAME_MAX 64
+#define CHECK_PAYLOAD (NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
+
+struct nic {
+    struct netif netif;
+    struct netfront *nf;
+    struct net_config config;
+    struct waitq wait;
+    bool pending; /* something to poll */
+    bool dirty;   /* frames queued, backend not told; core lock */
+    bool full;    /* a frame found the ring full; core lock */
+    bool announced;
+    bool csum_offload;
+    unsigned busy; /* rounds in a row that used up the budget */
+    uint64_t starved;
+};
+
+static struct nic *nics[NIC_MAX];
+static unsigned nr_nics;
+static char hostname[HOSTNAME_MAX];
+
+/* --- in --- */
+
+struct page_pbuf {
+    struct pbuf_custom custom;
+    void *page;
+};
+
+static void free_page_pbuf(struct pbuf *p)
+{
+    struct page_pbuf *pp = CONTAINER_OF(p, struct page_pbuf, custom.pbuf);
+    page_free(pp->page);
+    budget_release(PAGE_SIZE); /* I1 */
+    net_free(pp);
+}
+
+/* A pbuf over the page of (frag), which it then owns. NULL: out of budget, the page is not owned.
+ */
+static struct pbuf *page_pbuf(const struct netfront_frag *frag)
+{
+    if (!budget_charge(PAGE_SIZE))
+        return NULL;
+    struct page_pbuf *pp = net_alloc(sizeof(*pp));
+    if (pp == NULL) {
+        budget_release(PAGE_SIZE);
+        return NULL;
+    }
+    pp->page = frag->page;
+    pp->custom.custom_free_function = free_page_pbuf;
+    return pbuf_alloced_custom(PBUF_RAW, frag->len, PBUF_REF, &pp->custom, frag->data, frag->len);
+}
+
+static struct pbuf *frag_pbuf(const struct netfront_frag *frag)
+{
+    if (frag->page != NULL)
+        return page_pbuf(frag);
+    struct pbuf *p = pbuf_alloc(PBUF_RAW, frag->len, PBUF_RAM);
+    if (p != NULL)
+        memcpy(p->payload, frag->data, frag->len); /* I2 */
+    return p;
+}
+
+/* The frame as a chain, which owns its pages; NULL when memory is out, pages freed. */
+static struct pbuf *frame_pbuf(const struct netfront_frame *frame)
+{
+    struct pbuf *chain = NULL;
+    bool failed = frame->len > UINT16_MAX;
+    for (unsigned i = 0; i < frame->nr_frags; i++) {
+        struct pbuf *p = failed ? NULL : frag_pbuf(&frame->frag[i]);
+        failed = p == NULL;
+        if (failed && frame->frag[i].page != NULL)
+            page_free(frame->frag[i].page);
+        if (!failed && chain != NULL)
+            pbuf_cat(chain, p);
+        else if (!failed)
+            chain = p;
+    }
+    if (failed && chain != NULL)
+        pbuf_free(chain);
+    return failed ? NULL : chain;
+}
+
+/* Which sums lwIP verifies in what comes in on (nic). */
+static void set_checks(struct nic *nic, u16_t checks)
+{
+    nic->netif.chksum_flags = (u16_t)((nic->netif.chksum_flags & ~CHECK_PAYLOAD) | checks);
+}
+
+/* Called by netfront_poll, core lock held. */
+static void input(void *arg, struct netfront_frame *frame)
+{
+    struct nic *nic = arg;
+    struct pbuf *p = frame_pbuf(frame);
+    if (p == NULL) {
+        nic->starved++;
+        return;
+    }
+    if (frame->csum == NETFRONT_CSUM_NONE)
+        set_checks(nic, CHECK_PAYLOAD);
+    if (ethernet_input(p, &nic->netif) != ERR_OK)
+        pbuf_free(p);
+    set_checks(nic, 0);
+}
+
+/* --- out --- */
+
+/* The sum over (proto), (len) and both addresses of (addr_len) bytes, not complemented: what the
+ * backend goes on from. */
+static u16_t pseudo_sum(const u8_t *addrs, unsigned addr_len, u8_t proto, u16_t len)
+{
+    u32_t sum = lwip_htons(proto) + lwip_htons(len);
+    for (unsigned i = 0; i < 2 * addr_len; i += 2) {
+        u16_t word;
+        memcpy(&word, addrs + i, 2);
+        sum += word;
+    }
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (u16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+/* Where lwIP left out TCP's sum, put in the pseudo header's. Headers lie in the first pbuf: lwIP
+ * makes them in one piece. */
+static enum netfront_csum fill_pseudo_sum(struct nic *nic, struct pbuf *p)
+{
+    if (!nic->csum_offload || p->len < SIZEOF_ETH_HDR + IP_HLEN + TCP_HLEN)
+        return NETFRONT_CSUM_NONE;
+    u8_t *frame = p->payload, *ip = frame + SIZEOF_ETH_HDR;
+    u16_t type = ((struct eth_hdr *)p->payload)->type, sum;
+    u8_t *tcp;
+    if (type == PP_HTONS(ETHTYPE_IP) && ip[9] == IP_PROTO_TCP) {
+        unsigned header = (ip[0] & 15) * 4;
+        u16_t total = (u16_t)(ip[2] << 8 | ip[3]);
+        tcp = ip + header;
+        sum = pseudo_sum(ip + 12, 4, IP_PROTO_TCP, (u16_t)(total - header));
+    } else if (type == PP_HTONS(ETHTYPE_IPV6) && ip[6] == IP6_NEXTH_TCP) {
+        tcp = ip + IP6_HLEN;
+        sum = pseudo_sum(ip + 8, 16, IP_PROTO_TCP, (u16_t)(ip[4] << 8 | ip[5]));
+    } else {
+        return NETFRONT_CSUM_NONE;
+    }
+    if (tcp + TCP_HLEN > frame + p->len)
+        return NETFRONT_CSUM_NONE;
+    memcpy(tcp + 16, &sum, sizeof(sum));
+    return NETFRONT_CSUM_BLANK;
+}
+
+/* Fragments for the chain, neighbours in memory joined. The count, or 0 when there are too many. */
+static unsigned chain_frags(const struct pbuf *p, struct netfront_frag frag[NETFRONT_FRAGS_MAX])
+{
+    unsigned n = 0;
+    for (; p != NULL; p = p->next) {
+        bool joins = n > 0 && (u8_t *)frag[n - 1].data + frag[n - 1].len == p->payload;
+        if (joins) {
+            frag[n - 1].len = (uint16_t)(frag[n - 1].len + p->len);
+            continue;
+        }
+        if (n == NETFRONT_FRAGS_MAX)
+            return 0;
+        frag[n++] = (struct netfront_frag){p->payload, p->len, NULL};
+    }
+    return n;
+}
+
+static err_t send_frags(struct nic *nic, const struct netfront_frag *frag, unsigned n,
+                        enum netfront_csum csum)
+{
+    int rc = netfront_send(nic->nf, frag, n, csum);
+    if (rc == 0)
+        nic->dirty = true;
+    if (rc == -ENOBUFS)
+        nic->full = true; /* TCP keeps the segment; see poll_once */
+    return rc == 0 ? ERR_OK : rc == -ENOBUFS ? ERR_MEM : ERR_IF;
+}
+
+/* lwIP's linkoutput: one frame, (p) stays the caller's. Core lock held. */
+static err_t output(struct netif *netif, struct pbuf *p)
+{
+    struct nic *nic = netif->state;
+    struct netfront_frag frag[NETFRONT_FRAGS_MAX];
+    enum netfront_csum csum = fill_pseudo_sum(nic, p);
+    unsigned n = chain_frags(p, frag);
+    if (n > 0)
+        return send_frags(nic, frag, n, csum);
+    struct pbuf *whole = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+    if (whole == NULL)
+        return ERR_MEM;
+    err_t err = send_frags(nic, frag, chain_frags(whole, frag), csum);
+    pbuf_free(whole);
+    return err;
+}
+
+void nic_kick_all(void)
+{
+    for (unsigned i = 0; i < nr_nics; i++) {
+        if (!nics[i]->dirty)
+            continue;
+        nics[i]->dirty = false;
+        netfront_kick(nics[i]->nf);
+    }
+}
+
+/* --- the thread --- */
+
+/* netfront's wake: any context, event handlers included. */
+static void wake(void *arg)
+{
+    struct nic *nic = arg;
+    store_release(&nic->pending, true);
+    waitq_wake_all(&nic->wait);
+}
+
+static void follow_link(struct nic *nic)
+{
+    struct netfront_info info;
+    netfront_get_info(nic->nf, &info);
+    if (info.link == netif_is_link_up(&nic->netif))
+        return;
+    set_checks(nic, 0);
+    nic->csum_offload = info.csum_offload && info.csum_offload6;
+    u16_t generate = nic->csum_offload ? 0 : NETIF_CHECKSUM_GEN_TCP;
+    nic->netif.chksum_flags =
+        (u16_t)((nic->netif.chksum_flags & ~NETIF_CHECKSUM_GEN_TCP) | generate);
+    if (info.link)
+        netif_set_link_up(&nic->netif);
+    else
+        netif_set_link_down(&nic->netif);
+}
+
+static void mind_priority(struct nic *nic, bool more)
+{
+    nic->busy = more ? nic->busy + 1 : 0;
+    if (nic->busy == BUSY_ROUNDS)
+        thread_set_prio(thread_current(), PRIO_NORMAL);
+    else if (nic->busy == 0)
+        thread_set_prio(thread_current(), PRIO_DRIVER);
+}
+
+static void poll_once(struct nic *nic)
+{
+    net_lock();
+    bool more = netfront_poll(nic->nf, POLL_BUDGET);
+    follow_link(nic);
+    if (nic->full) {
+        nic->full = false;
+        tcp_txnow(); /* segments that found the ring full */
+    }
+    net_unlock();
+    mind_priority(nic, more);
+    if (more) {
+        store_relaxed(&nic->pending, true);
+        thread_yield();
+    }
+}
+
+static void run(void *arg)
+{
+    struct nic *nic = arg;
+    for (;;) {
+        wait_until(&nic->wait, load_acquire(&nic->pending), NEVER);
+        store_relaxed(&nic->pending, false);
+        poll_once(nic);
+        if (!nic->announced && nic->netif.flags & NETIF_FLAG_UP)
+            nic_announce(nic);
+    }
+}
+
+/* --- set-up --- */
+
+static err_t init_netif(struct netif *netif)
+{
+    struct nic *nic = netif->state;
+    struct netfront_info info;
+    netfront_get_info(nic->nf, &info);
+    netif->name[0] = 'v';
+    netif->name[1] = 'i';
+    netif->mtu = info.mtu;
+    netif->hwaddr_len = ETH_HWADDR_LEN;
+    memcpy(netif->hwaddr, info.mac, ETH_HWADDR_LEN);
+    netif->output = etharp_output;
+    netif->output_ip6 = ethip6_output;
+    netif->linkoutput = output;
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
+                   NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
+    netif_set_hostname(netif, hostname);
+    return ERR_OK;
+}
+
+/* Addresses that somebody assigned are used at once; those we derive are first asked for. */
+static void set_ip6(struct nic *nic)
+{
+    struct netif *netif = &nic->netif;
+    netif_create_ip6_linklocal_address(netif, 1);
+    netif_set_ip6_autoconfig_enabled(netif, 1);
+    for (unsigned i = 0; i < nic->config.nr_ip6; i++) {
+        s8_t slot = -1;
+        ip6_addr_t ip = nic->config.ip6[i];
+        ip6_addr_assign_zone(&ip, IP6_UNICAST, netif);
+        if (netif_add_ip6_address(netif, &ip, &slot) != ERR_OK || slot < 0)
+            continue;
+        netif_ip6_addr_set_valid_life(netif, slot, IP6_ADDR_LIFE_STATIC);
+        netif_ip6_addr_set_state(netif, slot, IP6_ADDR_PREFERRED);
+    }
+}
+
+static void set_addresses(struct nic *nic)
+{
+    const struct net_config *c = &nic->config;
+    if (c->has_ip4)
+        netif_set_addr(&nic->netif, &c->addr, &c->mask, &c->gateway);
+    set_ip6(nic);
+    for (unsigned i = 0; i < c->nr_dns; i++)
+        dns_setserver((u8_t)i, &c->dns[i]);
+}
+
+static int attach(struct nic *nic)
+{
+    net_lock();
+    struct netif *added = netif_add_noaddr(&nic->netif, nic, init_netif, tcpip_input);
+    if (added != NULL) {
+        if (nr_nics == 0)
+            netif_set_default(added);
+        nics[nr_nics++] = nic;
+        set_addresses(nic);
+        netif_set_up(added);
+        follow_link(nic);
+        if (nic->config.dhcp && dhcp_start(added) != ERR_OK)
+            log_err("net: DHCP does not start: out of memory");
+    }
+    net_unlock();
+    return added == NULL ? -ENOMEM : 0;
+}
+
+/* A name that DHCP servers accept, from the domain's own. */
+static void read_hostname(void)
+{
+    if (hostname[0] != '\0')
+        return;
+    if (xs_read(XS_NO_TX, "name", hostname, sizeof(hostname)) <= 0)
+        format(hostname, sizeof(hostname), "paravane");
+    for (char *p = hostname; *p != '\0'; p++) {
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                     (*p >= '0' && *p <= '9') || *p == '-';
+        if (!plain)
+            *p = '-';
+    }
+}
+
+static void choose_config(struct nic *nic, const struct net_config *config)
+{
+    struct netfront_info info;
+    netfront_get_info(nic->nf, &info);
+    if (config != NULL)
+        nic->config = *config;
+    else if (config_parse(info.ip, &nic->config) != 0)
+        log_warn("%s: xenstore key \"ip\" is not an address (\"%s\"): using DHCP; correct ip= in "
+                 "the domain's vif line",
+                 info.name, info.ip);
+}
+
+static int start_thread(struct nic *nic)
+{
+    struct netfront_info info;
+    struct thread *t;
+    netfront_get_info(nic->nf, &info);
+    int rc = thread_create(info.name, PRIO_DRIVER, STACK_SIZE, run, nic, &t);
+    if (rc == 0)
+        thread_detach(t);
+    return rc;
+}
+
+int nic_open(const char *handle, const struct net_config *config)
+{
+    if (nr_nics == NIC_MAX) {
+        log_warn("net: vif %s is not used: at most %u interfaces", handle, NIC_MAX);
+        return -ENOSPC;
+    }
+    struct nic *nic = heap_alloc_zeroed(sizeof(*nic));
+    if (nic == NULL)
+        return -ENOMEM;
+    waitq_init(&nic->wait);
+    struct netfront_user user = {.arg = nic, .input = input, .wake = wake};
+    int rc = netfront_open(handle, &user, &nic->nf);
+    if (rc != 0) {
+        heap_free(nic);
+        return rc;
+    }
+    read_hostname();
+    choose_config(nic, config);
+    rc = attach(nic);
+    if (rc == 0) {
+        store_relaxed(&nic->pending, true); /* what came before the thread */
+        rc = start_thread(nic);
+    }
+    return rc;
+}
+
+unsigned nic_count(void)
+{
+    return nr_nics;
+}
+
+struct nic *nic_get(unsigned i)
+{
+    return i < nr_nics ? nics[i] : NULL;
+}
+
+struct netif *nic_netif(struct nic *nic)
+{
+    return &nic->netif;
+}
+
+void nic_get_info(struct nic *nic, struct netfront_info *out)
+{
+    netfront_get_info(nic->nf, out);
+}
+
+uint64_t nic_starved(struct nic *nic)
+{
+    return nic->starved;
+}
+
+bool nic_configured(struct nic *nic)
+{
+    const struct netif *n = &nic->netif;
+    if (!netif_is_link_up(n))
+        return false;
+    if (nic->config.dhcp || nic->config.has_ip4)
+        return !ip4_addr_isany(netif_ip4_addr(n));
+    return true;
+}
+
+void nic_ip6_text(struct nic *nic, unsigned slot, char *buf, size_t size)
+{
+    format(buf, size, "none");
+    if (ip6_addr_isvalid(netif_ip6_addr_state(&nic->netif, slot)))
+        inet_ntop(AF_INET6, netif_ip6_addr(&nic->netif, slot)->addr, buf, (socklen_t)size);
+}
+
+void nic_announce(struct nic *nic)
+{
+    char ip4[IP4ADDR_STRLEN_MAX] = "no IPv4 address", gw[IP4ADDR_STRLEN_MAX] = "none";
+    char ip6[IP6ADDR_STRLEN_MAX] = "";
+    struct netfront_info info;
+    net_lock();
+    bool ready = nic_configured(nic);
+    bool say = ready && !nic->announced;
+    nic->announced |= ready;
+    if (!ip4_addr_isany(netif_ip4_addr(&nic->netif)))
+        ip4addr_ntoa_r(netif_ip4_addr(&nic->netif), ip4, sizeof(ip4));
+    if (!ip4_addr_isany(netif_ip4_gw(&nic->netif)))
+        ip4addr_ntoa_r(netif_ip4_gw(&nic->netif), gw, sizeof(gw));
+    u8_t slot = ip6_addr_isvalid(netif_ip6_addr_state(&nic->netif, 1)) ? 1 : 0;
+    nic_ip6_text(nic, slot, ip6, sizeof(ip6));
+    net_unlock();
+    if (!say)
+        return;
+    netfront_get_info(nic->nf, &info);
+    log_info("%s: %s (%s), gateway %s, %s", info.name, ip4, nic->config.dhcp ? "DHCP" : "static",
+             gw, ip6);
+}

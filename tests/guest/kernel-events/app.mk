@@ -1,0 +1,1 @@
+# Event channels and grants to oneself, on real Xen.

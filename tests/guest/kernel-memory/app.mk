@@ -1,0 +1,1 @@
+# Traps, page tables, the vmap area, pages and heap, on real Xen.

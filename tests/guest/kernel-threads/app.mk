@@ -1,0 +1,1 @@
+# Threads, mutexes, condition variables and what a switch keeps, on real Xen.

@@ -1,0 +1,1 @@
+# Clock and timers, on real Xen.

@@ -1,0 +1,1 @@
+# Sockets over the loopback interface, with real threads and preemption.

@@ -1,0 +1,1 @@
+# Descriptors, pipes, poll and select.

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Host tests: the real modules, compiled for this machine under sanitizers, against the second
+# implementation of <arch/...> in tests/host. Included by the top Makefile, or alone:
+#     make -f tests/host/host.mk BUILD=/tmp/x DEPS=/tmp/x/deps check-host
+
+BUILD ?= build
+DEPS ?= $(BUILD)/deps
+HOST_CC ?= gcc
+HOST_FUZZ_CC ?= clang
+HOST_MKFS_EROFS ?= mkfs.erofs
+
+# The modules under test. Add yours here, and its test_<module>.c below.
+host-modules := \
+    lib/base/string.c lib/base/format.c lib/base/parse.c lib/base/divide.c \
+    kernel/page.c kernel/vmap.c kernel/heap.c kernel/wait.c kernel/mutex.c \
+    kernel/time.c kernel/bytering.c kernel/option.c kernel/log.c kernel/console.c \
+    kernel/evtchn.c kernel/evtchn_2l.c kernel/evtchn_fifo.c kernel/grant.c \
+    kernel/xswire.c kernel/xswatch.c kernel/xenstore.c kernel/lifecycle.c \
+    frontends/common/xenbus.c frontends/netfront/netfront.c frontends/netfront/tx.c \
+    frontends/netfront/rx.c frontends/blkfront/blkfront.c frontends/blkfront/request.c \
+    frontends/blkfront/sync.c \
+    lib/fs/block.c lib/fs/memdev.c lib/fs/erofs.c \
+    lib/libc/chacha.c lib/libc/timespec.c \
+    lib/posix/fd.c lib/posix/poll.c lib/posix/select.c lib/posix/pipe.c lib/posix/park.c \
+    apps/httpd/text.c apps/httpd/path.c apps/httpd/fields.c apps/httpd/request.c \
+    $(DEPS)/http-parser/http_parser.c
+
+# The network: our modules, lwIP as it is, over lwIP's loopback interface.
+ifndef LWIP_SRCS
+include tools/third-party.mk
+endif
+host-net := $(wildcard lib/net/*.c)
+host-modules += $(host-net) $(LWIP_SRCS)
+
+# (on the command line: only these)
+host-test-files := $(sort $(wildcard tests/host/test_*.c))
+host-tests := \
+    tests/host/main.c tests/host/hostarch.c tests/host/hostmem.c tests/host/hostthread.c \
+    tests/host/fakexen.c tests/host/fakestore.c tests/host/fakeback.c \
+    tests/host/fuzz_erofs.c $(host-test-files)
+
+HOST_CPPFLAGS := -DPARAVANE_HOST -D__XEN_INTERFACE_VERSION__=0x00040e00 -D_GNU_SOURCE \
+    -Itests/host/include -Iarch/x86/include -I. -isystem $(DEPS)/xen-include \
+    -isystem $(DEPS)/http-parser -MMD -MP
+HOST_WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
+    -Wwrite-strings -Werror
+HOST_CFLAGS ?= -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing \
+    -fsanitize=address,undefined -fno-sanitize-recover=all
+
+$(BUILD)/host/$(DEPS)/http-parser/%.o: HOST_WARN := -w
+# lwIP reads bytes of packets as they lie there, and shifts them into the sign.
+$(BUILD)/host/$(DEPS)/lwip/%.o: HOST_WARN := -w
+$(BUILD)/host/$(DEPS)/lwip/%.o: HOST_CFLAGS += -fno-sanitize=alignment,shift
+host-net-objs := $(patsubst %.c,$(BUILD)/host/%.o,$(host-net) $(LWIP_SRCS) \
+    tests/host/test_socket.c tests/host/test_stream.c tests/host/test_netconfig.c)
+# (-MMD is silent about what a system header includes)
+$(host-net-objs): $(wildcard lib/net/port/*.h lib/net/port/arch/*.h)
+$(host-net-objs): HOST_CPPFLAGS += -isystem lib/net/include -Ilib/net/port $(LWIP_INC)
+
+host-runner := $(BUILD)/host/runner
+host-objs := $(patsubst %.c,$(BUILD)/host/%.o,$(host-modules) $(host-tests))
+
+# Some functions exist twice: the host's for all to use, and ours under another name for
+# their tests. Of memcpy and friends and of the compiler's divisions, and of memory, where the
+# host's show every access beyond an object to the sanitizer (hostmem.c).
+host-renamed := memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strchr strrchr
+$(BUILD)/host/lib/base/string.o: HOST_CPPFLAGS += $(foreach f,$(host-renamed),-D$f=base_$f)
+$(BUILD)/host/lib/base/string.o: HOST_CFLAGS += -fno-builtin
+host-renamed-div := __udivti3 __umodti3 __udivmodti4 __divti3 __modti3
+$(BUILD)/host/lib/base/divide.o: HOST_CPPFLAGS += $(foreach f,$(host-renamed-div),-D$f=base$f)
+host-renamed-heap := init alloc alloc_zeroed alloc_aligned resize free size_of trim get_stats
+$(addprefix $(BUILD)/host/,kernel/heap.o tests/host/test_heap.o): \
+    HOST_CPPFLAGS += $(foreach f,$(host-renamed-heap),-Dheap_$f=kernel_heap_$f)
+host-renamed-page := alloc alloc_order alloc_zeroed alloc_run free free_order free_run
+$(BUILD)/host/kernel/page.o: HOST_CPPFLAGS += $(foreach f,$(host-renamed-page),-Dpage_$f=kernel_page_$f)
+# And of these calls, which the frame makes of the host.
+host-renamed-posix := poll ppoll select pselect pipe pipe2
+$(foreach f,lib/posix/poll lib/posix/select lib/posix/pipe tests/host/test_posix_poll,$(BUILD)/host/$f.o): \
+    HOST_CPPFLAGS += $(foreach f,$(host-renamed-posix),-D$f=posix_$f)
+# And of everything about sockets.
+host-renamed-net := poll socket bind listen accept accept4 connect send sendto sendmsg recv \
+    recvfrom recvmsg shutdown getsockname getpeername getsockopt setsockopt getaddrinfo \
+    freeaddrinfo gai_strerror getnameinfo gethostbyname getservbyname getprotobyname inet_addr \
+    inet_aton inet_ntoa inet_pton inet_ntop if_nametoindex if_indextoname hstrerror \
+    __h_errno_location in6addr_any in6addr_loopback
+$(host-net-objs): HOST_CPPFLAGS += $(foreach f,$(host-renamed-net),-D$f=posix_$f)
+
+$(BUILD)/host/%.o: %.c
+	@mkdir -p $(@D)
+	$(HOST_CC) $(HOST_CPPFLAGS) $(HOST_WARN) $(HOST_CFLAGS) -c $< -o $@
+
+$(host-runner): $(host-objs)
+	$(HOST_CC) $(HOST_CFLAGS) $^ -o $@
+
+# Images for the file system's tests.
+host-images := $(abspath $(BUILD))/host/images
+$(BUILD)/host/tests/host/test_erofs.o: HOST_CPPFLAGS += -DHOST_IMAGES='"$(host-images)"'
+$(host-images)/made: tests/host/erofs-images
+	sh $< $(@D) $(HOST_MKFS_EROFS)
+	@touch $@
+
+# The allocators on several CPUs at once, under the thread sanitizer.
+host-race := $(BUILD)/host/race
+host-race-srcs := tests/host/race.c kernel/page.c kernel/heap.c kernel/vmap.c
+$(host-race): $(host-race-srcs) $(wildcard kernel/*.h lib/base/*.h tests/host/include-race/arch/*.h)
+	@mkdir -p $(@D)
+	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
+	    -std=gnu11 -O1 -g -pthread -fsanitize=thread $(host-race-srcs) -o $@
+
+host-race-evtchn := $(BUILD)/host/race_evtchn
+host-race-evtchn-srcs := tests/host/race_evtchn.c kernel/evtchn.c kernel/evtchn_2l.c \
+    kernel/evtchn_fifo.c
+$(host-race-evtchn): $(host-race-evtchn-srcs) $(wildcard kernel/*.h lib/base/*.h tests/host/include-race/arch/*.h)
+	@mkdir -p $(@D)
+	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
+	    -std=gnu11 -O1 -g -pthread -fsanitize=thread $(host-race-evtchn-srcs) -o $@
+
+.PHONY: check-host
+check-host: $(host-runner) $(host-images)/made $(host-race) $(host-race-evtchn) ## host tests of the real modules, under sanitizers
+	$(host-race)
+	$(host-race-evtchn)
+	ASAN_OPTIONS=detect_leaks=0 $(host-runner)
+
+# libFuzzer binaries: the same objects but main.c, built by clang.
+host-fuzz-srcs := tests/host/fuzz.c tests/host/fuzz_erofs.c tests/host/hostarch.c \
+    tests/host/hostmem.c tests/host/hostthread.c kernel/page.c kernel/wait.c kernel/mutex.c \
+    lib/base/string.c lib/fs/block.c lib/fs/memdev.c lib/fs/erofs.c
+host-fuzz-objs := $(patsubst %.c,$(BUILD)/host-fuzz/%.o,$(host-fuzz-srcs))
+$(BUILD)/host-fuzz/kernel/page.o: HOST_CPPFLAGS += $(foreach f,$(host-renamed-page),-Dpage_$f=kernel_page_$f)
+$(BUILD)/host-fuzz/lib/base/string.o: HOST_CPPFLAGS += $(foreach f,$(host-renamed),-D$f=base_$f)
+
+$(BUILD)/host-fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(HOST_FUZZ_CC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
+
+$(BUILD)/host-fuzz/fuzz_erofs: $(host-fuzz-objs)
+	$(HOST_FUZZ_CC) $(HOST_CFLAGS) -fsanitize=fuzzer $^ -o $@
+
+.PHONY: fuzz-erofs
+fuzz-erofs: $(BUILD)/host-fuzz/fuzz_erofs ## the file system's fuzzer (needs clang)
+
+-include $(host-fuzz-objs:.o=.d) $(host-objs:.o=.d)

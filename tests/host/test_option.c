@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line: whose words are whose. */
+#include "kernel/option.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "tests/host/hostarch.h"
+#include "tests/host/test.h"
+
+TEST(option, gives_the_application_its_words_in_order)
+{
+    option_init("one paravane.log=debug two ip=dhcp  three ", "prog");
+    CHECK_EQ(option_argc(), 4);
+    CHECK_STR(option_argv()[0], "prog");
+    CHECK_STR(option_argv()[1], "one");
+    CHECK_STR(option_argv()[2], "two");
+    CHECK_STR(option_argv()[3], "three");
+    CHECK(option_argv()[4] == NULL);
+}
+
+TEST(option, keeps_its_own_words)
+{
+    option_init("paravane.evtchn=2l ip=10.0.0.2/24 paravane.debug paravane.log=", "prog");
+    CHECK_EQ(option_argc(), 1);
+    CHECK_STR(option_get("evtchn"), "2l");
+    CHECK_STR(option_get("debug"), "");
+    CHECK_STR(option_get("log"), "");
+    CHECK(option_get("evt") == NULL);
+    CHECK(option_get("evtchn2") == NULL);
+    CHECK_STR(option_ip(), "10.0.0.2/24");
+}
+
+TEST(option, knows_on_from_off)
+{
+    option_init("paravane.a paravane.b=1 paravane.c=on paravane.d=yes paravane.e=0 paravane.f=off "
+                "paravane.g=2",
+                "prog");
+    CHECK(option_on("a") && option_on("b") && option_on("c") && option_on("d"));
+    CHECK(!option_on("e") && !option_on("f") && !option_on("g") && !option_on("h"));
+}
+
+TEST(option, keeps_quoted_blanks_together)
+{
+    option_init("\"a b\" c\" d \"e paravane.x=\"y z\" \"\" \" lead", "prog");
+    CHECK_EQ(option_argc(), 5);
+    CHECK_STR(option_argv()[1], "a b");
+    CHECK_STR(option_argv()[2], "c d e");
+    CHECK_STR(option_argv()[3], "");
+    CHECK_STR(option_argv()[4], " lead");
+    CHECK_STR(option_get("x"), "y z");
+}
+
+TEST(option, says_that_a_quote_is_not_closed)
+{
+    option_init("one \"two\"", "prog");
+    CHECK(!host_logged("not closed"));
+    option_init("one t\"wo paravane.x", "prog");
+    CHECK_EQ(option_argc(), 3);
+    CHECK_STR(option_argv()[2], "two paravane.x");
+    CHECK(option_get("x") == NULL);
+    CHECK(host_logged("not closed: the rest of the line is one word: two paravane.x"));
+}
+
+TEST(option, leaves_other_marks_alone)
+{
+    option_init("'a b' c\\ d", "prog");
+    CHECK_EQ(option_argc(), 5);
+    CHECK_STR(option_argv()[1], "'a");
+    CHECK_STR(option_argv()[3], "c\\");
+}
+
+TEST(option, has_nothing_from_an_empty_line)
+{
+    option_init("", "prog");
+    CHECK_EQ(option_argc(), 1);
+    CHECK(option_get("log") == NULL && option_ip() == NULL);
+    option_init(" \t\n", "prog");
+    CHECK_EQ(option_argc(), 1);
+}
+
+TEST(option, leaves_out_what_is_too_much)
+{
+    char line[4096] = "";
+
+    for (int i = 0; i < 100; i++)
+        sprintf(line + strlen(line), "w%d paravane.o%d ", i, i);
+    option_init(line, "prog");
+    CHECK_EQ(option_argc(), OPTION_ARGS_MAX);
+    CHECK_STR(option_argv()[OPTION_ARGS_MAX - 1], "w62");
+    CHECK(option_argv()[OPTION_ARGS_MAX] == NULL);
+    CHECK(option_get("o63") != NULL && option_get("o64") == NULL);
+    CHECK(host_logged("too long"));
+    memset(line, 'x', sizeof(line) - 1);
+    option_init(line, "prog");
+    CHECK_EQ(option_argc(), 2);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* kernel/page.c against a model: who owns which page. */
+#include "kernel/page.h"
+
+#include <string.h>
+#include "tests/host/hostarch.h"
+#include "tests/host/test.h"
+
+#define SLOTS 400
+
+static struct {
+    char *pages;
+    size_t n;
+    bool by_order;
+} taken[SLOTS];
+static uint8_t owned[HOST_RAM_PAGES];
+
+static void claim(void *pages, size_t n)
+{
+    pfn_t pfn = virt_to_pfn(pages);
+
+    for (size_t i = 0; i < n; i++) {
+        CHECK(pfn + i < host_ram_pages && !owned[pfn + i]);
+        owned[pfn + i] = 1;
+    }
+}
+
+static void disown(void *pages, size_t n)
+{
+    memset(&owned[virt_to_pfn(pages)], 0, n);
+}
+
+static void take_order(unsigned slot, unsigned order)
+{
+    char *p = page_alloc_order(order);
+
+    if (p == NULL)
+        return;
+    CHECK(IS_ALIGNED((uintptr_t)p - DIRECT_MAP_BASE, PAGE_SIZE << order));
+    claim(p, (size_t)1 << order);
+    taken[slot].pages = p;
+    taken[slot].n = order;
+    taken[slot].by_order = true;
+}
+
+static void take_run(unsigned slot, size_t n)
+{
+    char *p = page_alloc_run(n);
+
+    if (p == NULL)
+        return;
+    claim(p, n);
+    taken[slot].pages = p;
+    taken[slot].n = n;
+    taken[slot].by_order = false;
+}
+
+static void give(unsigned slot)
+{
+    char *p = taken[slot].pages;
+    size_t n = taken[slot].n;
+
+    taken[slot].pages = NULL;
+    disown(p, taken[slot].by_order ? (size_t)1 << n : n);
+    if (taken[slot].by_order)
+        page_free_order(p, (unsigned)n);
+    else
+        page_free_run(p, n);
+}
+
+static size_t count_owned(void)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < host_ram_pages; i++)
+        n += owned[i];
+    return n;
+}
+
+TEST(page, storm_of_all_sizes_never_overlaps_and_merges_back)
+{
+    for (int i = 0; i < 40000; i++) {
+        unsigned slot = (unsigned)test_random_below(SLOTS);
+
+        if (taken[slot].pages != NULL)
+            give(slot);
+        else if (test_random_below(2) == 0)
+            take_order(slot, (unsigned)test_random_below(8));
+        else
+            take_run(slot, 1 + test_random_below(100));
+        if (i % 64 == 0)
+            CHECK_EQ(page_count_free() + count_owned(), host_ram_pages);
+    }
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        if (taken[slot].pages != NULL)
+            give(slot);
+    /* Merged: all of memory can be had in the largest blocks again. */
+    for (unsigned slot = 0; slot < host_ram_pages >> PAGE_ORDER_MAX; slot++) {
+        take_order(slot, PAGE_ORDER_MAX);
+        CHECK(taken[slot].pages != NULL);
+    }
+    CHECK_EQ(page_alloc(), NULL);
+    for (unsigned slot = 0; slot < host_ram_pages >> PAGE_ORDER_MAX; slot++)
+        give(slot);
+}
+
+TEST(page, every_page_can_be_had_and_then_no_more)
+{
+    for (size_t i = 0; i < host_ram_pages; i++) {
+        void *p = page_alloc();
+
+        CHECK(p != NULL);
+        claim(p, 1);
+    }
+    CHECK_EQ(page_alloc(), NULL);
+    CHECK_EQ(page_count_free(), 0);
+    for (size_t i = 0; i < host_ram_pages; i++)
+        page_free(pfn_to_virt(i));
+}
+
+TEST(page, a_run_takes_no_more_than_it_asks_for)
+{
+    size_t before = page_count_free();
+    void *run = page_alloc_run(1023), *rest;
+
+    CHECK(run != NULL);
+    CHECK_EQ(page_count_free(), before - 1023);
+    rest = page_alloc();
+    CHECK_EQ(rest, (char *)run + 1023 * PAGE_SIZE);
+    page_free_run(run, 1023);
+    page_free(rest);
+}
+
+TEST_RAM(page, ranges_handed_over_later_are_used_exactly, 1024)
+{
+    while (page_count_free() > 0)
+        CHECK(page_alloc() != NULL);
+    page_add(3, 500);
+    page_add(701, 200);
+    CHECK_EQ(page_count_free(), 700);
+    for (int i = 0; i < 700; i++) {
+        pfn_t pfn = virt_to_pfn(page_alloc());
+
+        CHECK((pfn >= 3 && pfn < 503) || (pfn >= 701 && pfn < 901));
+    }
+    CHECK_EQ(page_alloc(), NULL);
+    test_pass(); /* with fewer pages than before */
+}
+
+TEST(page, zeroed_pages_are_zero)
+{
+    unsigned char *p = page_alloc(), *q;
+
+    memset(p, 0xa5, PAGE_SIZE);
+    page_free(p);
+    q = page_alloc_zeroed();
+    for (size_t i = 0; i < PAGE_SIZE; i++)
+        CHECK_EQ(q[i], 0);
+    page_free(q);
+}
+
+TEST(page, freeing_twice_panics)
+{
+    void *p = page_alloc();
+
+    host_expect_panic("assertion failed");
+    page_free(p);
+    page_free(p);
+}
+
+TEST(page, freeing_with_another_order_panics)
+{
+    void *p = page_alloc_order(3);
+
+    host_expect_panic("assertion failed");
+    page_free_order(p, 2);
+}
+
+TEST(page, more_than_the_largest_order_is_refused)
+{
+    CHECK_EQ(page_alloc_order(PAGE_ORDER_MAX + 1), NULL);
+    CHECK_EQ(page_alloc_run(((size_t)1 << PAGE_ORDER_MAX) + 1), NULL);
+    CHECK_EQ(page_alloc_run(0), NULL);
+}
+
+static void *rescue;
+static unsigned shortages;
+
+static void give_rescue(void)
+{
+    shortages++;
+    if (rescue != NULL)
+        page_free(rescue);
+    rescue = NULL;
+}
+
+TEST_RAM(page, a_shortage_asks_for_memory_and_tries_again, 1024)
+{
+    page_on_shortage(give_rescue);
+    rescue = page_alloc();
+    while (page_count_free() > 0)
+        CHECK(page_alloc() != NULL);
+    CHECK(page_alloc() != NULL);
+    CHECK_EQ(shortages, 1);
+    CHECK_EQ(page_alloc(), NULL);
+    CHECK_EQ(shortages, 2);
+    for (size_t i = 0; i < host_ram_pages; i++)
+        page_free(pfn_to_virt(i));
+}

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The lab as a fixture: boot an image, get its console, its status and what the lab said.
+
+Programs come from $BUILD/images (`make all system-apps`).  No test has an opinion on how long
+something may take: PATIENCE only ends what hangs.  SYSTEM_FULL=1 moves 1 GiB each way and lets fifty domains
+come and go; otherwise it is a part of that.
+"""
+import os
+import re
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+BUILD = Path(os.environ.get("BUILD") or TOP / "build").resolve()
+IMAGES = BUILD / "images"
+PATIENCE = int(os.environ.get("SYSTEM_PATIENCE", "1200"))
+FULL = os.environ.get("SYSTEM_FULL") == "1"
+
+
+class Result:
+    """How a run of the lab ended."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    def __repr__(self):
+        return f"lab ended with {self.code}\n{self.out[-6000:]}\n{self.err[-6000:]}"
+
+
+def lab_command(name, *options, memory=32, cmdline="", command="run"):
+    image = name if isinstance(name, Path) else IMAGES / name
+    if not image.exists():
+        pytest.fail(f"{image} is missing: make all system-apps")
+    words = [TOP / "lab/lab", command, image, "--memory", memory, "--cmdline", cmdline]
+    if "--timeout" not in options:
+        words += ["--timeout", PATIENCE]
+    return [str(word) for word in [*words, *options]]
+
+
+def run_lab(*args, env=(), **kwargs):
+    """Boot once: run_lab(IMAGE, OPTION..., memory=, cmdline=)."""
+    done = subprocess.run(lab_command(*args, **kwargs), stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=2 * PATIENCE,
+                          env={**os.environ, **dict(env)})
+    return Result(done.returncode, done.stdout.decode(errors="replace"),
+                  done.stderr.decode(errors="replace"))
+
+
+@pytest.fixture(scope="session")
+def lab():
+    return run_lab
+
+
+@pytest.fixture(scope="session")
+def peer(tmp_path_factory):
+    """The other side, for dom0, where there are no libraries of this machine."""
+    binary = tmp_path_factory.mktemp("peer") / "peer"
+    subprocess.run(["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror",
+                    "-static", "-o", binary, HERE / "peer.c"], check=True)
+    return binary
+
+
+def make_erofs(directory, image, *options):
+    subprocess.run(["mkfs.erofs", "--quiet", "-T0", "--all-root", *options, image, directory],
+                   check=True, stdout=subprocess.DEVNULL)
+    return image
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+# ---- one boot, many checks -------------------------------------------------------------------
+
+CASE = re.compile(r"^test_(\w+)\(\)", re.MULTILINE)
+VERDICT = re.compile(r"^(PASS|FAIL) (\w+)(?:: (.*))?$", re.MULTILINE)
+
+
+def cases(script):
+    """The names of the checks of a script: its functions test_NAME."""
+    return CASE.findall((HERE / "dom0" / script).read_text())
+
+
+class Verdicts:
+    """What a script in dom0 found: one line for each of its checks."""
+
+    def __init__(self, result):
+        self.result = result
+        self.lines = {name: (word, why) for word, name, why in VERDICT.findall(result.out)}
+
+    def demand(self, name):
+        word, why = self.lines.get(name, ("FAIL", "it never came to this"))
+        assert word == "PASS", f"{why}\n{self.result}"
+
+
+def run_script(script, image, *options, put=(), **kwargs):
+    """Boot (image) once and run dom0/(script) beside it; lib.sh reads the settings."""
+    with tempfile.TemporaryDirectory() as directory:
+        settings = Path(directory) / "settings"
+        settings.write_text(f"MIB={1024 if FULL else 128}\nLIVES={50 if FULL else 10}\n")
+        words = ["--script", HERE / "dom0" / script]
+        for file in (HERE / "dom0" / "lib.sh", settings, *put):
+            words += ["--put", file]
+        return Verdicts(run_lab(image, *words, *options, **kwargs))

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What a domain says when its configuration is wrong: which key, and what to do about it.
+. ./lib.sh
+vif="vif=['mac=00:16:3e:00:01:01,bridge=xenbr0,ip=10.8.0.77']"
+mkdir files
+head -c 300000 /dev/urandom | od -x >files/data
+mkfs.erofs --quiet good.img files >/dev/null
+
+# complains NAME TEXT...: all of it on the console; then the domain goes
+complains() {
+    name=$1
+    shift
+    for text; do
+        await says "$name" "$text" || die "not said: $text: $(tail -n 5 "$(console_of "$name")")"
+    done
+    never_says "$name" panic
+    xl destroy "$name"
+}
+
+disk() {
+    echo "disk=['$PWD/$1,raw,xvda,r']"
+}
+
+test_no_disk() {
+    create wrong httpd "$vif"
+    await says wrong 'only /-/status'
+    [ "$(curl -s -o /dev/null -w '%{http_code}' http://10.8.0.77/)" = 503 ]
+    curl -sf -o /dev/null http://10.8.0.77/-/status
+    complains wrong 'no file system' 'disk=\['
+}
+
+test_a_disk_of_zeroes() {
+    truncate -s 1M zero.img
+    create wrong httpd "$vif" "$(disk zero.img)"
+    complains wrong 'no EROFS' 'mkfs.erofs'
+}
+
+test_a_disk_of_noise() {
+    head -c 1048576 /dev/urandom >noise.img
+    create wrong httpd "$vif" "$(disk noise.img)"
+    complains wrong 'no EROFS' 'mkfs.erofs'
+}
+
+test_another_file_system() {
+    truncate -s 4M ext.img
+    mke2fs -q ext.img
+    create wrong httpd "$vif" "$(disk ext.img)"
+    complains wrong 'no EROFS' 'mkfs.erofs'
+}
+
+test_half_a_file_system() {
+    head -c $(($(stat -c %s good.img) / 8192 * 4096)) good.img >half.img
+    create wrong httpd "$vif" "$(disk half.img)"
+    complains wrong 'erofs' 'cut\|truncated\|shorter\|beyond\|larger'
+}
+
+test_a_compressed_file_system() {
+    mkfs.erofs --quiet -zlz4 small.img files >/dev/null
+    create wrong httpd "$vif" "$(disk small.img)"
+    complains wrong 'compress' 'mkfs.erofs'
+}
+
+test_no_vif() {
+    create wrong httpd "$(disk good.img)"
+    complains wrong 'no key below device/vif' 'vif='
+}
+
+test_address_on_the_command_line_is_nonsense() {
+    create wrong netserver "$vif" "cmdline='ip=nonsense paravane.net-wait=1'"
+    complains wrong 'ip=nonsense is not understood' 'ip=ADDRESS/PREFIX'
+}
+
+test_address_of_the_vif_is_nonsense() {
+    create wrong netserver "vif=['bridge=xenbr0,ip=10.8.0.999']" "cmdline='paravane.net-wait=1'"
+    complains wrong 'key "ip" is not an address' '10.8.0.999'
+}
+
+test_root_is_nonsense() {
+    create wrong httpd "$vif" "$(disk good.img)" "cmdline='paravane.root=nonsense'"
+    complains wrong 'nonsense cannot be opened' 'paravane.root= must be'
+}
+
+test_root_is_a_disk_that_is_not_there() {
+    create wrong httpd "$vif" "$(disk good.img)" "cmdline='paravane.root=51728'"
+    complains wrong '51728 cannot be opened' 'paravane.root= must be'
+}
+
+# spoil NAME KIND/NUMBER SIDE KEY [VALUE]: remove or overwrite a key before the domain runs
+spoil() {
+    id=$(xl domid "$1")
+    case $3 in
+    front) path=/local/domain/$id/device/$2/$4 ;;
+    back) path=/local/domain/0/backend/${2%/*}/$id/${2#*/}/$4 ;;
+    esac
+    if [ $# = 5 ]; then
+        xenstore-write "$path" "$5"
+    else
+        xenstore-rm "$path"
+    fi
+    xl unpause "$1"
+}
+
+create_paused() {
+    rm -f "$(console_of "$1")"
+    {
+        echo "name='$1'"
+        echo "type='pv'"
+        echo "kernel='$PWD/$2'"
+        echo "memory=16"
+        echo "on_crash='preserve'"
+        echo "$vif"
+        disk good.img
+    } >"$1.cfg"
+    xl create -p -q "$1.cfg"
+}
+
+test_vbd_without_a_backend_key() {
+    create_paused wrong httpd
+    spoil wrong vbd/51712 front backend
+    complains wrong 'vbd/51712' 'backend'
+}
+
+test_vbd_with_a_backend_id_that_is_no_number() {
+    create_paused wrong httpd
+    spoil wrong vbd/51712 front backend-id twelve
+    complains wrong 'vbd/51712' 'backend-id'
+}
+
+test_vif_without_a_mac() {
+    create_paused wrong httpd
+    spoil wrong vif/0 front mac
+    complains wrong 'vif/0' 'mac'
+}
+
+test_vif_with_a_mac_that_is_none() {
+    create_paused wrong httpd
+    spoil wrong vif/0 front mac 00:16:3e:zz:00:01
+    complains wrong 'vif/0' 'mac'
+}
+
+test_vif_without_a_backend() {
+    create_paused wrong httpd
+    spoil wrong vif/0 front backend /local/domain/0/backend/vif/9999/0
+    complains wrong 'vif/0' 'backend'
+}
+
+test_state_of_the_backend_removed_before_it_starts() {
+    create_paused wrong httpd
+    spoil wrong vbd/51712 back state
+    complains wrong 'vbd/51712' 'state'
+}
+
+test_state_of_the_backend_removed_while_it_runs() {
+    create wrong httpd "$vif" "$(disk good.img)"
+    await says wrong 'serving / on'
+    xenstore-rm "/local/domain/0/backend/vbd/$(xl domid wrong)/51712/state"
+    await curl -sf -m 60 -o /dev/null http://10.8.0.77/-/status
+    complains wrong 'xvda: the device is gone'
+}
+
+run_checks

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# How domains end: the lab's own domain is only a bystander that says hello.
+. ./lib.sh
+vif="vif=['mac=00:16:3e:00:01:01,bridge=xenbr0,ip=10.8.0.77']"
+control() {
+    echo "/local/domain/$(xl domid "$1")/control/$2"
+}
+
+serves() {
+    await nc -z -w 5 10.8.0.77 13
+}
+
+test_shutdown() {
+    create one netserver "$vif"
+    serves
+    xl shutdown -w one
+    exits one 0
+}
+
+test_reboot_and_again() {
+    create two netserver "$vif"
+    for round in 1 2; do
+        serves
+        before=$(xl domid two)
+        xl reboot two
+        now() { after=$(xl domid two) && [ "$after" ] && [ "$after" != "$before" ]; }
+        await now
+    done
+    serves
+    xl destroy two
+}
+
+test_destroy() {
+    create three netserver "$vif"
+    serves
+    xl destroy three
+    await is_gone three
+}
+
+test_destroy_right_after_creation() {
+    create three netserver "$vif"
+    xl destroy three
+    await is_gone three
+}
+
+test_unknown_words_are_acknowledged_and_ignored() {
+    create four netserver "$vif"
+    serves
+    for word in explode 'power off' 0 "$(head -c 2000 /dev/zero | tr '\0' x)"; do
+        xenstore-write "$(control four shutdown)" "$word"
+        taken() { [ -z "$(xenstore-read "$(control four shutdown)")" ]; }
+        await taken
+    done
+    serves
+    xl shutdown -w four
+    exits four 0
+}
+
+test_announces_what_it_obeys() {
+    create five netserver "$vif"
+    serves
+    [ "$(xenstore-read "$(control five feature-poweroff)")" = 1 ]
+    [ "$(xenstore-read "$(control five feature-reboot)")" = 1 ]
+    xl destroy five
+}
+
+test_exit_statuses() {
+    for n in 0 1 42 255; do
+        create status hello "cmdline='$n'"
+        exits status $n
+    done
+}
+
+test_crash_is_a_crash() {
+    create six fault "cmdline='null'"
+    crashed() { case $(state_of six) in *c*) ;; *) return 1 ;; esac; }
+    await crashed
+    says six 'panic:'
+    xl destroy six
+}
+
+test_tsc_modes() {
+    for mode in default always_emulate native; do
+        create tsc hello "tsc_mode='$mode'"
+        exits tsc 0
+    done
+}
+
+leftovers() {
+    xenstore-ls -f / | sed -E 's/ = .*//; s,/[0-9]+(/|$),/N\1,g' | sort
+    xl list | tail -n +3 | cut -d ' ' -f 1
+    ls /sys/class/net
+    losetup -a
+}
+
+test_many_lives_leave_nothing() {
+    truncate -s 8M scratch
+    i=0
+    while [ $i -le $LIVES ]; do
+        create lives netserver "$vif" "disk=['$PWD/scratch,raw,xvda,w']"
+        # Some are grown-up when they go, the others die in any state of their devices.
+        [ $((i % 5)) != 0 ] || await says lives serving
+        xl destroy lives
+        await is_gone lives
+        rm -f "$(console_of lives)"
+        [ $i != 0 ] || { sleep 2; leftovers >before; free=$(xl info free_memory); }
+        i=$((i + 1))
+    done
+    same() { leftovers >after; cmp before after; }
+    LIMIT=60
+    await same || { diff before after; die "something is left"; }
+    [ $(($(xl info free_memory) + 4)) -ge "$free" ] || die "memory: $free, now $(xl info free_memory)"
+}
+
+run_checks

@@ -1,0 +1,1 @@
+# Ends in the way that its first argument names.

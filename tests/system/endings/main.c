@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The ways in which a program can end; its first argument names one. test_endings.py looks at what
+ * the console and the lab say of it. */
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void at_exit(void)
+{
+    printf("at exit;");
+}
+
+__attribute__((destructor)) static void destruct(void)
+{
+    printf("destructor;");
+}
+
+static void *outlive_main(void *arg)
+{
+    usleep(50000);
+    printf("main is gone;");
+    return arg;
+}
+
+static void leave_main(void)
+{
+    pthread_t t;
+
+    pthread_create(&t, NULL, outlive_main, NULL);
+    pthread_exit(NULL);
+}
+
+int main(int argc, char **argv)
+{
+    const char *how = argc > 1 ? argv[1] : "";
+
+    atexit(at_exit);
+    printf("begin;"); /* without a newline: only exit writes it out */
+    if (strcmp(how, "exit") == 0)
+        exit(77);
+    if (strcmp(how, "_exit") == 0)
+        _exit(78);
+    if (strcmp(how, "abort") == 0)
+        abort();
+    if (strcmp(how, "assert") == 0)
+        assert(argc == 0);
+    if (strcmp(how, "raise") == 0)
+        raise(SIGTERM);
+    if (strcmp(how, "leave") == 0)
+        leave_main();
+    return 3;
+}

@@ -1,0 +1,1 @@
+# Files and directories of a root file system that tests/system/files/make-root made.
