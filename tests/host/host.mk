@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Host tests: the real modules, compiled for this machine under sanitizers, against the second
 # implementation of <arch/...> in tests/host. Included by the top Makefile, or alone:
-#     make -f tests/host/host.mk BUILD=/tmp/x DEPS=/tmp/x/deps check-host
+#     make -f tests/host/host.mk BUILD=build DEPS=build/deps check-host
 
 BUILD ?= build
 DEPS ?= $(BUILD)/deps
