@@ -33,9 +33,11 @@ test_512_connections_that_are_never_read() {
     trickler=$!
     await grep -q 'connections stood' trickled
     cat trickled
-    # Others are served meanwhile.
+    # Others are served meanwhile; a datagram may find no memory.
     ./peer udp "$IP" 7 200 512 1 | tee meanwhile
-    grep -q ' 200 echoed, 0 lost' meanwhile
+    echoed=$(sed 's/.* sent, \([0-9]*\) echoed.*/\1/' meanwhile)
+    [ "$echoed" -ge 100 ]
+    printf 'still here\n' | nc -N "$IP" 7 | grep -qx 'still here'
     ping -c 2 -i 0.2 "$IP"
     await counters
     counters
