@@ -2,10 +2,10 @@
 /*
  * dom0's end of what is measured there.
  *
- *   peer boot LOG TEXT LIMIT COMMAND...   start COMMAND (xl create) and look into LOG every millisecond
- *                                        until TEXT is in it: milliseconds from the one to the other
- *   peer send ADDRESS SECONDS            TCP to port 5001 of bench/apps/netbench: Mbit/s that arrived
- *   peer receive ADDRESS SECONDS         TCP from its port 5002: Mbit/s
+ *   peer boot LOG TEXT LIMIT COMMAND...   start COMMAND (xl create) and look into LOG every
+ * millisecond until TEXT is in it: milliseconds from the one to the other peer send ADDRESS SECONDS
+ * TCP to port 5001 of bench/apps/netbench: Mbit/s that arrived peer receive ADDRESS SECONDS TCP
+ * from its port 5002: Mbit/s
  */
 #define _GNU_SOURCE 1
 #include <arpa/inet.h>

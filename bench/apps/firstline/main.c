@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The first thing a program can do: say how long after the domain's entry it began, by the guest's own
- * clock. bench/linux/init.c is the same for Linux. */
+/* The first thing a program can do: say how long after the domain's entry it began, by the guest's
+ * own clock. bench/linux/init.c is the same for Linux. */
 #include <stdio.h>
 #include "kernel/time.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's end of TCP streams that are measured in dom0 (bench/dom0/peer.c). Plain POSIX: the same
- * file is compiled for the Linux guest.
+ * The guest's end of TCP streams that are measured in dom0 (bench/dom0/peer.c). Plain POSIX: the
+ * same file is compiled for the Linux guest.
  *
  *   5001  takes bytes until the client shuts down its side, then says how many came (8 bytes,
  *         little endian)
