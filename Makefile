@@ -13,10 +13,10 @@ include tools/third-party.mk
 
 # ---- the system, bottom to top -------------------------------------------------------------------
 base := string.c format.c parse.c divide.c
-arch := entry.S switch.S hypercall.c mm.c traps.c clock.c fpu.c random.c setup.c
-kernel := log.c panic.c option.c page.c vmap.c heap.c wait.c mutex.c thread.c time.c \
+arch := entry.S switch.S hypercall.c mm.c traps.c clock.c fpu.c random.c pcpu.c setup.c
+kernel := log.c panic.c option.c page.c vmap.c heap.c wait.c mutex.c thread.c cpus.c time.c \
     evtchn.c evtchn_2l.c evtchn_fifo.c grant.c bytering.c console.c xswire.c xswatch.c xenstore.c \
-    lifecycle.c main.c
+    lifecycle.c hotplug.c main.c
 frontends := $(wildcard frontends/common/*.c frontends/netfront/*.c frontends/blkfront/*.c)
 fs := $(wildcard lib/fs/*.c)
 libc := $(wildcard lib/libc/*.c lib/libc/*.S)
@@ -136,7 +136,7 @@ run: ## a page served by a PV domain on real Xen; or APP=DIR [ROOT=DIR] [ARGS='.
 	@tools/setup build run
 	@$(MAKE) --no-print-directory $(if $(APP),all,httpd)
 	@BUILD='$(BUILD)' PORT='$(PORT)' ONCE='$(ONCE)' \
-	    $(if $(APP),tools/run-app $(app-name) '$(ROOT)' '$(ARGS)',tools/demo)
+	    $(if $(APP),tools/run-app $(app-name),tools/demo)
 test: ## everything that has a verdict; the last line is the sum
 	@tools/setup build run test
 	@$(MAKE) --no-print-directory all guest-tests system-apps
@@ -145,7 +145,7 @@ bench: ## figures beside a Linux PV domU; ROUNDS=5, ONCE=1, ONLY='boot http tcp 
 	@tools/setup build run
 	@$(MAKE) --no-print-directory hello httpd $(notdir $(BENCH_APPS))
 	@BUILD='$(BUILD)' ROUNDS='$(ROUNDS)' ONCE='$(ONCE)' ONLY='$(ONLY)' bench/run
-test-long: ## make test with the long variants of its cases: 1 GiB each way, crowds against the domain
+test-long: ## make test and what takes minutes more: crowds against httpd as a domain, renewal of a lease
 	@SYSTEM_FULL=1 $(MAKE) --no-print-directory test
 check: ## the quick part: layers, host tests, tools
 	@BUILD='$(BUILD)' DEPS='$(DEPS)' tests/run layers docs tools lab-host host

@@ -27,6 +27,8 @@
 #include <arch/evtchn.h>
 #include <arch/hypercall.h>
 #include <xen/event_channel.h>
+#include <xen/sched.h>
+#include "kernel/cpus.h"
 #include "kernel/evtchn_abi.h"
 #include "kernel/option.h"
 #include "kernel/page.h"
@@ -210,23 +212,116 @@ int evtchn_adopt(port_t port, evtchn_fn *fn, void *arg)
     return install(port, 0, false, fn, arg);
 }
 
-int evtchn_set_cpu(port_t port, unsigned cpu)
+/* Under the slot's lock. */
+static int move(struct slot *s, unsigned cpu)
 {
-    struct evtchn_bind_vcpu op = {.port = port, .vcpu = cpu};
-    struct slot *s = slot_of(port);
-    irqstate_t state;
+    struct evtchn_bind_vcpu op = {.port = s->port, .vcpu = cpu};
     int rc;
 
-    ASSERT(s != NULL && s->fn != NULL && !s->rearms);
-    state = spin_lock(&s->lock);
-    abi->mask(port);
+    abi->mask(s->port);
     rc = hypercall_evtchn(EVTCHNOP_bind_vcpu, &op);
     if (rc == 0)
         s->cpu = (uint16_t)cpu;
     if (!s->taken && !s->delayed)
         unmask(s); /* and what was pending goes to the new CPU */
+    return rc;
+}
+
+int evtchn_set_cpu(port_t port, unsigned cpu)
+{
+    struct slot *s = slot_of(port);
+    irqstate_t state;
+    int rc = -EINVAL;
+
+    ASSERT(s != NULL && s->fn != NULL && !s->rearms);
+    state = spin_lock(&s->lock);
+    /* Online, or evtchn_cpu_evacuate has not seen this slot yet. */
+    if (cpu < CPU_MAX && cpumask_has(cpus_online(), cpu))
+        rc = move(s, cpu);
     spin_unlock(&s->lock, state);
     return rc;
+}
+
+/* Its interrupts stay, but off its queues, where they would be found again and again. */
+static void leave(struct slot *s)
+{
+    if (s->rearms)
+        abi->mask(s->port);
+    else
+        (void)move(s, 0); /* CPU 0 is always there */
+}
+
+static void wait_for_it(struct slot *s)
+{
+    if (s->rearms && !s->taken)
+        unmask(s);
+}
+
+static void for_all_of(unsigned cpu, void (*fn)(struct slot *s))
+{
+    for (unsigned i = 0; i < MAX_SLOT_PAGES * SLOTS_PER_PAGE; i++) {
+        struct slot *s = slot_of(i);
+        irqstate_t state;
+
+        if (s == NULL)
+            continue;
+        state = spin_lock(&s->lock);
+        if (s->fn != NULL && s->cpu == cpu)
+            fn(s);
+        spin_unlock(&s->lock, state);
+    }
+}
+
+/* What is found on the queues of a CPU that is down: announced again, where it belongs. */
+static void announce_again(port_t port)
+{
+    struct slot *s = slot_of(port);
+    irqstate_t state;
+
+    if (s == NULL)
+        return;
+    state = spin_lock(&s->lock);
+    if (s->fn != NULL && !s->taken && !s->delayed) {
+        abi->mask(port);
+        unmask(s);
+    }
+    spin_unlock(&s->lock, state);
+}
+
+void evtchn_cpu_evacuate(unsigned cpu)
+{
+    irqstate_t state;
+
+    for_all_of(cpu, leave);
+    state = irq_save();
+    abi->scan(cpu, announce_again);
+    irq_restore(state);
+    for_all_of(cpu, wait_for_it);
+}
+
+int evtchn_open_poll(unsigned cpu, port_t *out)
+{
+    struct evtchn_bind_ipi op = {.vcpu = cpu};
+    int rc = hypercall_evtchn(EVTCHNOP_bind_ipi, &op);
+
+    if (rc != 0)
+        return rc;
+    rc = make_slot(op.port); /* where nobody is bound, and so nobody unmasks it */
+    if (rc != 0)
+        close_port(op.port);
+    else
+        *out = op.port;
+    return rc;
+}
+
+void evtchn_poll(port_t port, nsec_t deadline)
+{
+    struct sched_poll op = {.nr_ports = 1, .timeout = deadline};
+
+    set_xen_guest_handle(op.ports, &port);
+    if (!abi->is_pending(port))
+        (void)hypercall_sched(SCHEDOP_poll, &op);
+    abi->clear_pending(port);
 }
 
 void evtchn_unbind(port_t port)

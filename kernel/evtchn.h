@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <arch/clock.h>
 #include <xen/xen.h>
 #include "lib/base/macros.h"
 
@@ -41,8 +42,18 @@ int evtchn_bind_interdomain(domid_t remote, port_t remote_port, evtchn_fn *fn, v
 int evtchn_adopt(port_t port, evtchn_fn *fn, void *arg) MUST_CHECK;
 
 /* Deliver a port from alloc_unbound, bind_interdomain or adopt on another CPU (they start on
- * CPU 0). Thread context. */
+ * CPU 0). -EINVAL: (cpu) is not online. Thread context. */
 int evtchn_set_cpu(port_t port, unsigned cpu) MUST_CHECK;
+
+/* (cpu) went offline, and down: its ports are CPU 0's now, with what was pending; its timer and
+ * interrupts wait for it. */
+void evtchn_cpu_evacuate(unsigned cpu);
+
+/* A port that is never delivered: (cpu) sleeps in evtchn_poll until somebody notifies it, also before
+ * the call, or until (deadline). 0 or -errno as above. */
+int evtchn_open_poll(unsigned cpu, port_t *out) MUST_CHECK;
+/* Upcalls masked. */
+void evtchn_poll(port_t port, nsec_t deadline);
 
 /* After it returns the handler does not run and will not. Closes the port. Thread context. */
 void evtchn_unbind(port_t port);

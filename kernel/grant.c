@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The grant table, version 1 (xen/grant_table.h): an array of {flags, domid, frame} in frames that
- * Xen owns and we map at WINDOW_GRANT_TABLE. It starts with one frame of 512 entries and grows up
- * to what Xen allows. For each frame there is one page of notes of our own, one note an entry:
+ * Xen owns and we map at WINDOW_GRANT_TABLE. The first grant makes a frame of 512 entries; it grows
+ * up to what Xen allows. For each frame there is one page of notes of our own, one note an entry:
  *
  *    free:        next free entry           \  chained by (next), which is never in shared memory
  *    quarantined: next one, and its page    /
@@ -51,7 +51,7 @@ _Static_assert(sizeof(struct note) * ENTRIES_PER_FRAME == PAGE_SIZE, "a page of 
 
 static struct spinlock lock = SPINLOCK_INIT; /* all below */
 static struct note *notes[MAX_FRAMES];
-static unsigned nr_frames, max_frames;
+static unsigned nr_frames, max_frames = 1; /* until we asked */
 static uint32_t free_head = GREF_NONE;
 static unsigned nr_free, nr_used, nr_quarantined;
 static uint32_t quarantine_head = GREF_NONE, quarantine_tail;
@@ -107,7 +107,7 @@ static void add_entries(unsigned i, struct note *page)
     spin_unlock(&lock, state);
 }
 
-/* One frame more. Under (growing), or before threads run. 0, -ENOSPC or -ENOMEM. */
+/* One frame more. Under (growing). 0, -ENOSPC or -ENOMEM. */
 static int add_frame(void)
 {
     unsigned i = nr_frames;
@@ -136,9 +136,19 @@ static bool may_grow(void)
     return !cpu_in_event() && irq_enabled() && cpu_preempt_count() == 0;
 }
 
+static unsigned query_max_frames(void)
+{
+    struct gnttab_query_size op = {.dom = DOMID_SELF};
+    int rc = hypercall_grant(GNTTABOP_query_size, &op, 1);
+
+    return rc == 0 && op.status == GNTST_okay ? MIN(op.max_nr_frames, MAX_FRAMES) : 1;
+}
+
 static void grow(void)
 {
     mutex_lock(&growing);
+    if (nr_frames == 0)
+        max_frames = query_max_frames();
     if (load_relaxed(&nr_free) < FEW_FREE)
         (void)add_frame(); /* failure shows when an entry is wanted */
     mutex_unlock(&growing);
@@ -146,14 +156,7 @@ static void grow(void)
 
 void grant_init(void)
 {
-    struct gnttab_query_size op = {.dom = DOMID_SELF};
-    int rc = hypercall_grant(GNTTABOP_query_size, &op, 1);
-
-    max_frames = rc == 0 && op.status == GNTST_okay ? MIN(op.max_nr_frames, MAX_FRAMES) : 1;
     timer_init(&retry, retry_quarantined);
-    rc = add_frame();
-    if (rc != 0)
-        panic("grant: no table: %d", rc);
 }
 
 /* ---- entries ---- */

@@ -55,7 +55,7 @@ struct cache {
 static struct size_class classes[CLASSES];
 static uint8_t class_by_grain[HEAP_CONTIGUOUS_MAX / GRAIN + 1];
 static struct cache first_cache;
-static struct cache *caches[CPU_MAX] = {&first_cache};
+static struct cache *caches[CPU_MAX];
 
 static unsigned class_of(size_t size)
 {
@@ -356,6 +356,7 @@ static void free_large(struct page *head, void *p)
 
 void heap_init(void)
 {
+    caches[0] = &first_cache;
     for (unsigned i = 0, grain = 0; i < CLASSES; i++) {
         list_init(&classes[i].partial);
         for (; grain <= class_size[i] / GRAIN; grain++)

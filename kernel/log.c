@@ -28,6 +28,7 @@ static uint64_t ring_end; /* bytes ever written */
 static enum log_level print_level = LOG_INFO;
 static struct spinlock lock = SPINLOCK_INIT; /* ring, and every log_limit */
 static bool broken;
+static const char *postponed;
 
 static const char *const prefixes[] = {
     [LOG_ERR] = "error: ",
@@ -70,23 +71,38 @@ static size_t build_line(char *line, size_t size, enum log_level level, const ch
     return len;
 }
 
+void log_postpone(const char *text)
+{
+    store_relaxed(&postponed, text);
+}
+
 void log_print(enum log_level level, const char *fmt, ...)
 {
     char line[LINE_MAX_LEN];
+    const char *late = NULL;
     size_t len;
     va_list ap;
 
+    if (load_relaxed(&postponed) != NULL)
+        late = atomic_exchange(&postponed, (const char *)NULL);
+    if (late != NULL)
+        log_warn("%s, some time ago", late);
     va_start(ap, fmt);
     len = build_line(line, sizeof(line), level, fmt, ap);
     va_end(ap);
     ring_append(line, len);
-    if (level <= load_relaxed(&print_level))
+    if (log_prints(level))
         console_write(line, len);
 }
 
 void log_set_level(enum log_level level)
 {
     store_relaxed(&print_level, level);
+}
+
+bool log_prints(enum log_level level)
+{
+    return level <= load_relaxed(&print_level);
 }
 
 void log_init(void)

@@ -17,11 +17,16 @@ enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_init(void);
 void log_print(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void log_set_level(enum log_level level);
+bool log_prints(enum log_level level);
 
 #define log_err(...) log_print(LOG_ERR, __VA_ARGS__)
 #define log_warn(...) log_print(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_print(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_print(LOG_DEBUG, __VA_ARGS__)
+
+/* From where no lock may be taken, an NMI: (text), which lives for ever, is said before the next
+ * line; of several the last. */
+void log_postpone(const char *text);
 
 /* For messages that another domain can cause: at most 5 in 5 seconds for each user of it. */
 struct log_limit {

@@ -9,9 +9,11 @@
 #include <arch/cpu.h>
 #include <arch/random.h>
 #include "kernel/console.h"
+#include "kernel/cpus.h"
 #include "kernel/evtchn.h"
 #include "kernel/grant.h"
 #include "kernel/heap.h"
+#include "kernel/hotplug.h"
 #include "kernel/lifecycle.h"
 #include "kernel/log.h"
 #include "kernel/option.h"
@@ -23,6 +25,7 @@
 #include "lib/base/parse.h"
 
 #define MAIN_STACK_MAX (1024 * 1024)
+#define SERVICES_STACK (16 * 1024)
 
 static const struct bootinfo *info;
 
@@ -34,26 +37,24 @@ const struct bootinfo *boot_info(void)
     return info;
 }
 
-/* Hand the unused RAM to the allocator, around the reserved ranges. */
-static void add_pages(const struct bootinfo *boot)
+/* What no program waits for: console input, and what the toolstack may ask. */
+static void run_services(void *arg)
 {
-    pfn_t next = boot->first_free;
+    (void)arg;
+    console_start();
+    lifecycle_init();
+    hotplug_follow();
+}
 
-    while (next < boot->nr_pages) {
-        pfn_t end = boot->nr_pages;
+static void start_services(const struct bootinfo *boot)
+{
+    struct thread *t;
 
-        for (int i = 0; i < 2; i++) {
-            const struct pfn_range *r = &boot->reserved[i];
-
-            if (r->first <= next && next < r->end)
-                next = end = r->end;
-            else if (r->first > next && r->first < r->end)
-                end = MIN(end, r->first);
-        }
-        if (end > next)
-            page_add(next, end - next);
-        next = MAX(next, end);
-    }
+    if (!boot->is_dom0 &&
+        thread_create("services", PRIO_NORMAL, SERVICES_STACK, run_services, NULL, &t) == 0)
+        thread_detach(t);
+    else
+        run_services(NULL);
 }
 
 /* All that needs threads, then the program. */
@@ -61,18 +62,18 @@ static void main_thread(void *arg)
 {
     const struct bootinfo *boot = arg;
 
-    console_start();
     xs_init(boot);
-    lifecycle_init();
-    log_info("%s: %lu MiB, %s, %s events%s; ready %lu us after entry", app_name,
-             (unsigned long)(boot->nr_pages >> 8), cpu_features(), evtchn_abi_name(),
-             boot->is_dom0 ? ", as dom0" : "",
+    hotplug_init();
+    start_services(boot);
+    log_info("%s: %lu MiB, %u CPU%s, %s, %s events%s; ready %lu us after entry", app_name,
+             (unsigned long)(boot->nr_pages >> 8), cpus_count(), cpus_count() == 1 ? "" : "s",
+             cpu_features(), evtchn_abi_name(), boot->is_dom0 ? ", as dom0" : "",
              (unsigned long)((clock_read() - clock_entry()) / 1000));
     lifecycle_exit(app_main(option_argc(), option_argv()));
 }
 
-/* The program's main thread gets what people expect of one, less in a small domain: all of a stack is
- * populated. paravane.stack=KiB chooses. */
+/* The program's main thread gets what people expect of one, less in a small domain: all of a stack
+ * is populated. paravane.stack=KiB chooses. */
 static size_t main_stack_size(void)
 {
     const char *wanted = option_get("stack");
@@ -96,12 +97,12 @@ NORETURN void kernel_main(const struct bootinfo *boot)
     if (arch_random(&random))
         __stack_chk_guard ^= random << 8; /* its low byte stays 0: strings end there */
     cpu_features_init();                  /* XSAVE, FSGSBASE */
-    add_pages(boot);                      /* page frames */
     heap_init();                          /* memory */
     evtchn_init();                        /* events, upcalls still masked */
     grant_init();                         /* grants */
     time_init();                          /* timers */
     thread_init();                        /* we are the idle thread now */
+    cpus_init();                          /* and can be interrupted */
     if (thread_create("main", PRIO_NORMAL, main_stack_size(), main_thread, (void *)(uintptr_t)boot,
                       &main) != 0)
         panic("boot: out of memory for the first thread; give the domain more memory=");

@@ -117,7 +117,8 @@ int cond_wait(struct cond *c, struct mutex *m, nsec_t deadline)
     waitq_enter(&c->waiters, &w);
     mutex_unlock(m);
     rc = waitq_sleep(deadline);
-    waitq_leave(&c->waiters, &w);
+    if (waitq_leave(&c->waiters, &w))
+        rc = 0; /* also when time ran out: that signal woke nobody else */
     mutex_lock(m);
     return rc;
 }

@@ -14,6 +14,11 @@
 #define TEXT_MAX 2048
 #define PREFIX "paravane."
 
+/* Every name that option_get and option_on are asked for, in blanks; tests/tools/test_options.py
+ * compares with the sources and with docs/options.md. */
+static const char known[] = " log stack root hostname dns net-wait bounce evtchn xsave fsgsbase "
+                            "rdrand resched-always ";
+
 static char text[TEXT_MAX];
 static char *options[OPTION_ARGS_MAX]; /* without the prefix */
 static size_t nr_options;
@@ -50,10 +55,23 @@ static char *cut_word(char *word)
     return from;
 }
 
+/* Is name[0, len) a word of (known)? */
+static bool is_known(const char *name, size_t len)
+{
+    for (const char *at = known; at[1] != '\0'; at = strchr(at + 1, ' '))
+        if (strncmp(at + 1, name, len) == 0 && at[1 + len] == ' ')
+            return true;
+    return false;
+}
+
 static bool keep_option(char *word)
 {
+    const char *name = word + strlen(PREFIX), *end = strchr(name, '=');
+
     if (nr_options == OPTION_ARGS_MAX)
         return false;
+    if (!is_known(name, end ? (size_t)(end - name) : strlen(name)))
+        log_warn("option: %s is ignored; after paravane. these are known:%s", word, known);
     options[nr_options++] = word + strlen(PREFIX);
     return true;
 }

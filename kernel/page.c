@@ -27,6 +27,7 @@ static uint32_t nonempty; /* bit n: free_lists[n] has a block */
 static pfn_t lowest = PFN_INVALID, highest;
 static size_t nr_free, nr_total;
 static void (*shortage)(void);
+static const struct page_promise *promise = &(const struct page_promise){NULL, 0, 0};
 
 static struct page *page_at(pfn_t pfn)
 {
@@ -160,9 +161,14 @@ static void *try_alloc(unsigned order, size_t n)
 
 static void *alloc(unsigned order, size_t n)
 {
-    void *va = order <= PAGE_ORDER_MAX ? try_alloc(order, n) : NULL;
+    void *va;
 
-    if (va == NULL && order <= PAGE_ORDER_MAX && shortage != NULL) {
+    if (order > PAGE_ORDER_MAX)
+        return NULL;
+    do {
+        va = try_alloc(order, n);
+    } while (va == NULL && promise->fetch != NULL && promise->fetch());
+    if (va == NULL && shortage != NULL) {
         shortage();
         va = try_alloc(order, n);
     }
@@ -186,6 +192,11 @@ static void release(void *pages, unsigned order, size_t n)
 void *page_alloc_order(unsigned order)
 {
     return alloc(order, (size_t)1 << order);
+}
+
+void *page_alloc_now(void)
+{
+    return try_alloc(0, 1);
 }
 
 void *page_alloc(void)
@@ -220,6 +231,11 @@ void page_free_run(void *first, size_t n)
     release(first, order_of(n), n);
 }
 
+void page_promise(const struct page_promise *p)
+{
+    promise = p;
+}
+
 void page_on_shortage(void (*fn)(void))
 {
     shortage = fn;
@@ -227,10 +243,10 @@ void page_on_shortage(void (*fn)(void))
 
 size_t page_count_free(void)
 {
-    return load_relaxed(&nr_free);
+    return load_relaxed(&nr_free) + promise->pages - promise->tables;
 }
 
 size_t page_count_total(void)
 {
-    return load_relaxed(&nr_total);
+    return load_relaxed(&nr_total) + promise->pages;
 }

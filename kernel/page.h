@@ -2,7 +2,8 @@
 /*
  * Page frames of the direct map: a buddy allocator. Each page of RAM has a struct page in
  * the memmap window, also for the heap's own notes. The architecture maps the memmap, zeroed,
- * before it hands pages over: without holes from the lowest to the highest page ever handed over.
+ * before it hands pages over: for all of every aligned 2^PAGE_ORDER_MAX pages of which it hands
+ * one over.
  */
 #ifndef KERNEL_PAGE_H
 #define KERNEL_PAGE_H
@@ -27,10 +28,18 @@ struct page {
     void *owner;      /* the heap's */
 };
 
-#define PAGE_ORDER_MAX 10 /* 4 MiB */
+#define PAGE_ORDER_MAX 9 /* 2 MiB */
 
 /* Hand RAM pages [first, first + n) to the allocator; their struct pages are mapped. */
 void page_add(pfn_t first, size_t n);
+
+/* More pages will come when an allocation finds too little; until then they count as free. */
+struct page_promise {
+    /* Hand some of them over; false: there are none. Any context, no lock of this module held. */
+    bool (*fetch)(void);
+    size_t pages, tables; /* how many; what mapping them will take of them */
+};
+void page_promise(const struct page_promise *p);
 
 /* One page, or 2^order physically-contiguous-in-pfn pages, aligned to their size; contents
  * undefined. NULL when memory is out. Any context (upcalls are masked inside). */
@@ -40,18 +49,21 @@ void *page_alloc_zeroed(void) MUST_CHECK;
 void page_free(void *page);
 void page_free_order(void *page, unsigned order);
 
+/* As page_alloc, of what is here now: nothing is fetched or asked back. For (fetch) itself. */
+void *page_alloc_now(void) MUST_CHECK;
+
 /* (n) pages side by side, n <= 2^PAGE_ORDER_MAX, aligned to the next power of two of their size;
  * nothing is lost to rounding. */
 void *page_alloc_run(size_t n) MUST_CHECK;
 void page_free_run(void *first, size_t n);
 
-/* Call (fn) once when an allocation finds no memory, and try again after it. It runs without locks
- * in the context of whoever allocates; one user (the heap). */
+/* Call (fn) once when an allocation finds no memory and none is to come, and try again after it. It
+ * runs without locks in the context of whoever allocates; one user (the heap). */
 void page_on_shortage(void (*fn)(void));
 
 struct page *page_of(const void *va);
 
-/* Pages free now, and handed over in all. */
+/* Pages free, and all; with those to come. */
 size_t page_count_free(void);
 size_t page_count_total(void);
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Panic: say why, show registers and a backtrace, crash the domain so that the toolstack can keep a
- * core. Touches only the console (bounded) and the stack; a panic inside a panic ends at once.
- * Addresses are given as numbers: the lab turns them into names from .debug.
+ * Panic: say why, show registers and a backtrace, have every other CPU stop and say where it was, crash
+ * the domain so that the toolstack can keep a core. Touches only the console (bounded) and the stack;
+ * a panic inside a panic ends at once. Addresses are given as numbers: the lab turns them into
+ * names from .debug.
+ *
+ * The other CPUs are stopped by an interrupt that nothing masks. Each waits for its turn to print,
+ * since nobody holds locks any more; one that does not answer is passed over.
  */
 #include "kernel/panic.h"
 #include <arch/hypercall.h>
@@ -12,45 +16,104 @@
 #include <stdarg.h>
 #include <xen/sched.h>
 #include "kernel/console.h"
+#include "kernel/cpus.h"
 #include "kernel/log.h"
 #include "kernel/thread.h"
 #include "lib/base/assert.h"
+#include "lib/base/atomic.h"
 #include "lib/base/format.h"
 
 #define FRAMES_MAX 24
 #define DRAIN_NS (200 * NSEC_PER_MSEC)
 
-static int panicking;
+#define ANSWER_NS (500 * NSEC_PER_MSEC)
+#define NOBODY CPU_MAX
+
+static unsigned panicking = NOBODY;          /* the CPU that found the bug */
+static unsigned turn = NOBODY, had_turn = NOBODY; /* of the stopped ones */
 
 static void print_backtrace(const uintptr_t *pc, size_t n)
 {
+    log_err("backtrace:");
     for (size_t i = 0; i < n; i++)
         log_err("  #%zu %016lx", i, (unsigned long)pc[i]);
 }
 
-static NORETURN void die(const struct regs *regs, const char *fmt, va_list ap)
+static void print_thread(void)
 {
-    char text[256];
+    const struct thread *t = cpu_current();
+    size_t size, used = t ? thread_stack_used(t, &size) : 0;
+
+    log_err("thread %s on CPU %u", t ? thread_name(t) : "(boot)", cpu_id());
+    if (used > 0)
+        log_err("it has used %lu of %lu bytes of its stack", (unsigned long)used,
+                (unsigned long)size);
+}
+
+/* Where this CPU is, or was when it was interrupted with (regs). */
+static void report(const struct regs *regs)
+{
     uintptr_t pc[FRAMES_MAX];
     size_t n;
 
-    irq_save();
-    if (__atomic_exchange_n(&panicking, 1, __ATOMIC_SEQ_CST))
-        hypercall_shutdown(SHUTDOWN_crash);
-    log_break_locks();
-    console_break_locks();
-    log_break_locks();
-    vformat(text, sizeof(text), fmt, ap);
-    log_err("panic: %s", text);
-    log_err("thread %s", cpu_current() ? thread_name(cpu_current()) : "(boot)");
+    print_thread();
     if (regs) {
         regs_print(regs);
         n = backtrace_of(regs, pc, FRAMES_MAX);
     } else {
         n = arch_backtrace(pc, FRAMES_MAX);
     }
-    log_err("backtrace:");
     print_backtrace(pc, n);
+}
+
+bool panic_stopped(const struct regs *regs)
+{
+    if (load_acquire(&panicking) == NOBODY)
+        return false;
+    while (load_acquire(&turn) != cpu_id())
+        cpu_relax();
+    report(regs);
+    store_release(&had_turn, cpu_id());
+    for (;;)
+        cpu_relax();
+}
+
+static void let_others_report(void)
+{
+    cpumask_for_each (cpu, cpus_online())
+        if (cpu != cpu_id())
+            arch_cpu_interrupt(cpu);
+    cpumask_for_each (cpu, cpus_online()) {
+        nsec_t deadline = clock_read() + ANSWER_NS;
+
+        if (cpu == cpu_id())
+            continue;
+        store_release(&turn, cpu);
+        while (load_acquire(&had_turn) != cpu && clock_read() < deadline)
+            cpu_relax();
+        if (load_acquire(&had_turn) != cpu)
+            log_err("CPU %u does not answer", cpu);
+    }
+}
+
+static NORETURN void die(const struct regs *regs, const char *fmt, va_list ap)
+{
+    unsigned nobody = NOBODY;
+    char text[256];
+
+    irq_save();
+    if (!atomic_cmpxchg(&panicking, &nobody, cpu_id())) {
+        if (nobody == cpu_id())
+            hypercall_shutdown(SHUTDOWN_crash);
+        for (;;) /* its report will come soon, from here */
+            cpu_relax();
+    }
+    log_break_locks();
+    console_break_locks();
+    vformat(text, sizeof(text), fmt, ap);
+    log_err("panic: %s", text);
+    report(regs);
+    let_others_report();
     console_drain(DRAIN_NS);
     hypercall_shutdown(SHUTDOWN_crash);
 }

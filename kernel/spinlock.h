@@ -1,30 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Spinlocks. Holding one masks this CPU's upcalls, so a handler may take any lock that a thread
- * takes; critical sections are short and never block. Ticket order: first come, first served.
+ * takes; critical sections are short and never block.
+ *
+ * The host may take the CPU away from a holder or from one that waits, at any time and for long. So
+ * who finds the lock free takes it, whoever waits elsewhere: strict order would have every CPU wait
+ * for the one that does not run. Whoever has waited for long gives its own CPU away (parks) until an
+ * unlock wakes it, and who still has none claims the lock: then it is the next.
  */
 #ifndef KERNEL_SPINLOCK_H
 #define KERNEL_SPINLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <arch/cpu.h>
 #include <arch/irq.h>
 #include "lib/base/atomic.h"
 
 struct spinlock {
-    uint16_t next, serving;
+    union {
+        uint32_t word; /* 0: free, and claimed by nobody */
+        struct {
+            uint16_t held;    /* 0 or 1 */
+            uint16_t claimed; /* by CPU n - 1: nobody else may take it; 0: by nobody */
+        };
+    };
+    uint16_t parked;    /* how many of those that wait gave their CPU away */
+    uint16_t contended; /* how often somebody had to wait, up to the largest number */
 };
 
 /* All zeroes is a free lock. */
 #define SPINLOCK_INIT \
     {                 \
-        0, 0          \
+        {0}, 0, 0     \
     }
 
 static inline void spin_init(struct spinlock *l)
 {
-    l->next = l->serving = 0;
+    *l = (struct spinlock)SPINLOCK_INIT;
 }
+
+/* kernel/cpus.c: wait for (l) and take it; wake a CPU that parked for it, the one that claimed it if
+ * there is one. (l) is only a name to the latter: who has the lock now may free it. */
+void spin_wait(struct spinlock *l);
+void spin_kick(const struct spinlock *l, uint16_t claimed);
 
 /* kernel/thread.c: switch to a more urgent thread that became runnable meanwhile, if the caller may
  * be preempted. */
@@ -33,16 +52,19 @@ void thread_preempt_check(void);
 /* With upcalls masked already. */
 static inline void spin_lock_masked(struct spinlock *l)
 {
-    uint16_t ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
+    uint32_t is_free = 0;
 
-    /* Pairs with the release in spin_unlock_masked. */
-    while (load_acquire(&l->serving) != ticket)
-        cpu_relax();
+    if (!atomic_cmpxchg(&l->word, &is_free, 1U))
+        spin_wait(l);
 }
 
 static inline void spin_unlock_masked(struct spinlock *l)
 {
-    store_release(&l->serving, (uint16_t)(l->serving + 1));
+    uint16_t parked = load_relaxed(&l->parked), claimed = load_relaxed(&l->claimed);
+
+    store_release(&l->held, 0); /* and from here on (l) may be gone */
+    if (__builtin_expect(parked != 0, 0))
+        spin_kick(l, claimed);
 }
 
 /* Take (l); pass what it returns to spin_unlock. Any context. Not recursive. */

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <arch/clock.h>
+#include "kernel/cpumask.h"
 #include "lib/base/macros.h"
 
 struct thread;
@@ -33,6 +34,10 @@ NORETURN void thread_exit(void);
 /* Wait until (t) has ended and free it. May block. Each thread once, or thread_detach. */
 void thread_join(struct thread *t);
 void thread_detach(struct thread *t);
+
+/* Bytes of its stack that (t) has used so far at most. 0: not known, stacks are prepared for it only
+ * with paravane.log=debug, which also says it of each thread that is freed. (size): of the stack. */
+size_t thread_stack_used(const struct thread *t, size_t *size);
 
 struct thread *thread_current(void);
 const char *thread_name(const struct thread *t);
@@ -60,19 +65,37 @@ enum prio thread_prio(const struct thread *t);
 void thread_lend_prio(struct thread *t, enum prio prio, bool first);
 void thread_return_prio(void);
 
+/* The CPUs that (t) may run on; new threads inherit those of their creator. When all of them are
+ * offline (t) runs anywhere, until one is back. Any context. */
+void thread_set_affinity(struct thread *t, const struct cpumask *allowed);
+void thread_get_affinity(const struct thread *t, struct cpumask *out);
+
 /* Boot: make the calling context CPU 0's idle thread. Nothing blocks before it.
  * paravane.resched-always: debug mode, reschedule at every upcall return and every unlock. */
 void thread_init(void);
-/* The idle thread's life: run others, or give the CPU away. */
+/* The idle thread's life on every CPU: run others, or give the CPU away. */
 NORETURN void thread_idle(void);
 
 struct thread_stats {
-    uint64_t switches, preemptions;
+    uint64_t switches, preemptions, steals;
 };
 void thread_get_stats(struct thread_stats *out);
 
 /* Number of live threads, for the census. */
 unsigned thread_count(void);
+
+/* kernel/cpus.c, for CPUs other than the first. */
+/* Once: its queue and its idle thread. 0 or -ENOMEM. */
+int sched_cpu_init(unsigned cpu) MUST_CHECK;
+struct thread *sched_idle_thread(unsigned cpu, void **its_stack_top);
+/* From now on it gets threads, or it gets none and its idle thread runs (and calls cpus_leave). */
+void sched_cpu_set_online(unsigned cpu, bool online);
+/* It is offline and does not run: what it was to run goes to others. */
+void sched_cpu_evacuate(unsigned cpu);
+/* Another CPU has changed something here. Event context. */
+void sched_kicked(void);
+/* For crash reports: what (cpu) runs; NULL: it never ran. */
+const struct thread *sched_running(unsigned cpu);
 
 /*
  * Blocking, the one primitive (wait queues and mutexes stand on it; nothing else calls it):

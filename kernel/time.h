@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <arch/clock.h>
 #include "lib/base/list.h"
+#include "lib/base/macros.h"
 
 /* Nanoseconds, monotonic on all CPUs. Any context. */
 static inline nsec_t time_now(void)
@@ -27,6 +28,11 @@ struct timer {
 };
 
 void time_init(void);
+/* kernel/cpus.c. Before (cpu) other than 0 runs, once: 0 or -errno. When it is down: its timers
+ * become those of the calling CPU. When it goes on: its timers are armed again. */
+int time_cpu_init(unsigned cpu) MUST_CHECK;
+void time_cpu_evacuate(unsigned cpu);
+void time_cpu_resume(void);
 
 /* Call (fn) at (deadline) in event context. Setting an armed timer moves it. Any context. */
 void timer_init(struct timer *t, void (*fn)(struct timer *t));

@@ -5,7 +5,8 @@
  * I1 A waiter tests its condition while it is on the queue and prepared to block; whoever makes the
  *    condition true wakes the queue afterwards. So the wake-up finds it.
  * I2 wake_one takes the waiter off the queue: two calls wake two. The waiter enters again
- *    before it tests again.
+ *    before it tests again; if it then goes, without having slept, and was taken off meanwhile, the
+ *    wake-up was not needed and is passed on.
  */
 #include "kernel/wait.h"
 
@@ -31,13 +32,15 @@ int waitq_sleep(nsec_t deadline)
     return thread_block(deadline);
 }
 
-void waitq_leave(struct waitq *q, struct waiter *w)
+bool waitq_leave(struct waitq *q, struct waiter *w)
 {
     irqstate_t irq = spin_lock(&q->lock);
+    bool was_woken = list_empty(&w->link);
 
     list_remove(&w->link);
     thread_cancel_block();
     spin_unlock(&q->lock, irq);
+    return was_woken;
 }
 
 /* The thread may be gone as soon as the lock is free, so it is woken under it. */

@@ -30,10 +30,11 @@ struct waiter {
 
 void waitq_init(struct waitq *q);
 
-/* Used by wait_until only. Entering twice is harmless. */
+/* Used by wait_until and cond_wait only. Entering twice is harmless. waitq_leave: was it woken since it
+ * entered last? */
 void waitq_enter(struct waitq *q, struct waiter *w);
 int waitq_sleep(nsec_t deadline);
-void waitq_leave(struct waitq *q, struct waiter *w);
+bool waitq_leave(struct waitq *q, struct waiter *w);
 
 /* Wake all, or the longest waiting one. Any context. */
 void waitq_wake_all(struct waitq *q);
@@ -58,7 +59,8 @@ void waitq_wake_one_locked(struct waitq *q);
                 break;                                             \
             rc_ = waitq_sleep(deadline);                           \
         }                                                          \
-        waitq_leave((q), &waiter_);                                \
+        if (waitq_leave((q), &waiter_))                            \
+            waitq_wake_one(q); /* which others need */             \
         rc_;                                                       \
     })
 

@@ -57,6 +57,8 @@ static uint32_t last_id;
 static bool broken;
 static struct waitq finished = WAITQ_INIT(finished); /* calls: done, or one less */
 
+static struct mutex starting = MUTEX_INIT(starting); /* (reader), (message) */
+static struct thread *reader;
 static char *message; /* the reader's: payload of the message being read, 4096 bytes and a NUL */
 
 /* ---- breaking ---- */
@@ -212,6 +214,8 @@ static void wait_for_answer(struct call *c, nsec_t deadline)
     abandon_call(c);
 }
 
+static int start_reader(void);
+
 long xswire_call(enum xsd_sockmsg_type type, uint32_t tx, const struct xswire_part *parts, size_t n,
                  char *reply, size_t size)
 {
@@ -226,7 +230,9 @@ long xswire_call(enum xsd_sockmsg_type type, uint32_t tx, const struct xswire_pa
         header.len += (uint32_t)parts[i].len;
     if (header.len > XENSTORE_PAYLOAD_MAX)
         return -E2BIG;
-    rc = wait_for_place(&c, deadline);
+    rc = start_reader();
+    if (rc == 0)
+        rc = wait_for_place(&c, deadline);
     if (rc != 0)
         return rc;
     header.req_id = c.id;
@@ -391,11 +397,38 @@ static void read_messages(void *arg)
     }
 }
 
+static void read_messages_of_port(void *arg)
+{
+    int rc = evtchn_adopt(port, handle_event, NULL);
+
+    if (rc == 0)
+        read_messages(arg);
+    else
+        break_store("cannot have its event channel");
+}
+
+/* The reader begins with the first call. 0 or -ENOMEM. */
+static int start_reader(void)
+{
+    int rc = 0;
+
+    if (load_acquire(&reader) != NULL)
+        return 0;
+    mutex_lock(&starting);
+    if (message == NULL)
+        message = heap_alloc(XENSTORE_PAYLOAD_MAX + 1);
+    if (message == NULL)
+        rc = -ENOMEM;
+    else if (reader == NULL)
+        rc = thread_create("xenstore", PRIO_DRIVER, STACK_SIZE, read_messages_of_port, NULL,
+                           &reader);
+    mutex_unlock(&starting);
+    return rc;
+}
+
 void xswire_init(const struct bootinfo *boot)
 {
     struct xenstore_domain_interface *page = boot->store_page;
-    struct thread *reader;
-    int rc;
 
     if (page == NULL || boot->store_port == PORT_NONE)
         return;
@@ -403,15 +436,6 @@ void xswire_init(const struct bootinfo *boot)
     bytering_init_sender(&to_store, page->req, sizeof(page->req), &page->req_prod, &page->req_cons);
     bytering_init_receiver(&from_store, page->rsp, sizeof(page->rsp), &page->rsp_prod,
                            &page->rsp_cons);
-    message = heap_alloc(XENSTORE_PAYLOAD_MAX + 1);
-    rc = message == NULL ? -ENOMEM : evtchn_adopt(port, handle_event, NULL);
-    if (rc == 0)
-        rc = thread_create("xenstore", PRIO_DRIVER, STACK_SIZE, read_messages, NULL, &reader);
-    if (rc != 0) {
-        log_err("xenstore: not available: %d", rc);
-        return;
-    }
-    thread_detach(reader);
     present = true;
 }
 

@@ -21,6 +21,8 @@ CRASH = re.compile(rb"Hardware Dom0 crashed|Panic on CPU|FATAL TRAP"
 GONE = re.compile(rb"Hardware Dom0 (halted|shutdown|rebooting)")
 STARTED = "*** Serial input to DOM0"
 SETTLE = 0.3
+ASK_XEN = b"\x01\x01\x010"  # three Ctrl-A: Xen listens; 0: show dom0's registers and stacks
+SETTLE_HUNG = 3
 XEN_MEMORY = 192
 
 
@@ -55,6 +57,8 @@ def watch(machine, request):
             done = ended(machine, output)
         if not done and time.monotonic() > deadline:
             done = timed_out(request)
+    if done.code == HUNG:
+        machine.write_serial(ASK_XEN)
     output += linger(machine, output, done)
     if CRASH.search(output) and not request.expect:
         done = Failure(CRASHED, "the kernel crashed (Xen's report is above)")
@@ -101,7 +105,7 @@ def timed_out(request):
 
 def linger(machine, output, done):
     """The rest: a halt after the last line, or Xen's report of a crash."""
-    deadline = time.monotonic() + SETTLE
+    deadline = time.monotonic() + (SETTLE_HUNG if done.code == HUNG else SETTLE)
     rest = b""
     while time.monotonic() < deadline and machine.alive():
         if done.code == OK and GONE.search(output + rest):
@@ -111,12 +115,16 @@ def linger(machine, output, done):
 
 
 def machine_report(output, request):
-    """What Xen said since it started the kernel, with our names in it."""
+    """What Xen said since it started the kernel; names for the addresses of both."""
     text = output.decode(errors="replace").partition(STARTED)
     xen = [line for line in (text[2] or text[0]).splitlines()
            if line.startswith("(XEN)")]
     show("Xen", "\n".join(xen))
-    names = Symbols.of(request.image).explain("\n".join(xen))
+    symbols = Symbols.of(request.image)
+    full = symbols.stack_overflow("\n".join(xen))
+    if full:
+        show("stack", full)
+    names = symbols.explain(text[2] or text[0])
     if names:
         show("addresses of the image", names)
 

@@ -18,7 +18,7 @@ from report import DOM0_DIED, Failure, broken, show, step
 
 READY = b"LAB-READY"
 BOOT_LIMIT = 600
-LAST_LINES = 40
+LAST_LINES = 80
 LINUX_OPTIONS = ("console=hvc0 quiet loglevel=4 mitigations=off apparmor=0 "
                  "audit=0 cryptomgr.notests")
 FATAL = (b"Panic on CPU", b"Hardware Dom0 crashed",
@@ -104,7 +104,9 @@ class Dom0(qemu.Qemu):
         while time.monotonic() < deadline:
             self.output += self.read_serial(0.1)
         lines = self.output.decode(errors="replace").splitlines()
-        show("dom0 and Xen, last lines", "\n".join(lines[-LAST_LINES:]))
+        causes = [i for i, line in enumerate(lines) if any(w.decode() in line for w in FATAL)]
+        first = min([len(lines) - LAST_LINES] + causes[:1])  # the cause is always among them
+        show("dom0 and Xen, last lines", "\n".join(lines[max(first, 0):]))
 
     def await_ready(self, limit=BOOT_LIMIT):
         deadline = time.monotonic() + limit

@@ -21,7 +21,7 @@ from report import broken, step
 PROGRAMS = """dash bash ip bridge tc ss ethtool brctl ping arping tcpdump curl
     socat nc.openbsd iperf3 wrk fio mke2fs e2fsck debugfs dumpe2fs tune2fs
     resize2fs mkfs.erofs fsck.erofs dump.erofs flock losetup blkdiscard dmsetup
-    taskset setsid xenstore""".split()
+    taskset setsid xenstore dnsmasq""".split()
 XEN_PROGRAMS = """xl xenctx xenconsole xenconsoled xenstored xen-init-dom0
     libxl-save-helper xentrace xentop xenperf xenpm xen-diag xen-hptool
     xen-mfndump lsevtchn""".split()

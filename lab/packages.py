@@ -20,7 +20,8 @@ from report import broken, say, step
 DOM0 = """xen-system-amd64 linux-image-amd64 xen-utils-common xenstore-utils
     busybox-static dash bash util-linux iproute2 bridge-utils iputils-ping
     iputils-arping tcpdump curl iperf3 wrk fio e2fsprogs erofs-utils
-    mount libgcc-s1 grub-xen-host netcat-openbsd socat ethtool dmsetup""".split()
+    mount libgcc-s1 grub-xen-host netcat-openbsd socat ethtool dmsetup
+    dnsmasq-base""".split()
 LINUX_DOMU = ["nginx"]
 FOLLOWED = re.compile(
     r"(lib|zlib1g|xen-(hypervisor|utils)-\d|linux-image-\d)")

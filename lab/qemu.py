@@ -19,6 +19,13 @@ from report import broken
 BASE_CPU = ("qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,-rdtscp,+pdpe1gb,+rdrand,"
             "+npt")
 CPUS = 2
+# icount: the machine's time is the number of instructions it has executed, one
+# nanosecond each, whatever else this machine does meanwhile.
+ACCELERATORS = {
+    "tcg": ["-accel", "tcg,thread=multi"],
+    "icount": ["-accel", "tcg,thread=single", "-icount",
+               "shift=0,align=off,sleep=off"],
+}
 
 
 def cpu_model(accelerator):
@@ -42,8 +49,8 @@ def version():
 
 def machine(accelerator, memory):
     """The part of the command line every QEMU here has."""
-    accel = "tcg,thread=multi" if accelerator == "tcg" else accelerator
-    return ["-accel", accel, "-cpu", cpu_model(accelerator), "-smp", str(CPUS),
+    accel = ACCELERATORS.get(accelerator, ["-accel", accelerator])
+    return [*accel, "-cpu", cpu_model(accelerator), "-smp", str(CPUS),
             "-m", str(memory), "-display", "none", "-nodefaults",
             "-no-user-config", "-no-reboot"]
 
@@ -96,6 +103,12 @@ class Qemu:
             return self.serial.recv(65536)
         except ConnectionError:
             return b""
+
+    def write_serial(self, data):
+        """Type; Xen loses characters that come faster than it polls."""
+        for byte in data:
+            self.serial.send(bytes([byte]))
+            time.sleep(0.05)
 
     def connect(self, timeout=20):
         """Finish the handshake of the control protocol."""

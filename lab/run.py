@@ -122,8 +122,12 @@ class Run:
         for title, name in REPORTS:
             if self.text(name):
                 show(title, self.text(name))
-        names = Symbols.of(self.request.image).explain(
-            self.text("report.vcpus"))
+        symbols = Symbols.of(self.request.image)
+        names = symbols.explain(self.console.text + self.text("report.vcpus"))
+        full = symbols.stack_overflow(self.text("report.vcpus") +
+                                      self.text("report.dmesg"))
+        if full:
+            show("stack", full)
         if names:
             show("addresses of the image", names)
 

@@ -11,6 +11,12 @@ import subprocess
 from pathlib import Path
 
 ADDRESS = re.compile(r"(?:0x)?\b([0-9a-f]{8,16})\b", re.IGNORECASE)
+# Xen says this when it finds no room on a guest's stack for an exception's frame.
+NO_ROOM = "domain_crash_sync called from entry.S"
+RSP = re.compile(r"\brsp:\s+(?:[0-9a-f]{4}:)?([0-9a-f]{8,16})\b", re.IGNORECASE)
+THREAD_STACKS = range(1 << 40, 3 << 39)  # VMAP in arch/x86/include/arch/layout.h
+PAGE = 4096
+FRAME = 128  # at least what Xen wanted to push
 
 
 def symbol_file(image):
@@ -54,6 +60,26 @@ class Symbols:
             capture_output=True)
         known = zip(addresses, done.stdout.splitlines())
         return {a: line for a, line in known if not line.startswith("?")}
+
+    def address(self, name):
+        return next((a for a, _, n in self.entries if n == name), None)
+
+    def guard(self, address):
+        """Whose guard page the address may lie in, or nothing."""
+        for name in ("boot", "event"):
+            start = self.address(f"{name}_stack_guard")
+            if start is not None and start <= address < start + PAGE:
+                return f"the {name} stack"
+        return "a thread's stack" if address in THREAD_STACKS else ""
+
+    def stack_overflow(self, report):
+        """A line, when the report of a crash says that a stack of ours was full."""
+        rsp = RSP.search(report)
+        if NO_ROOM not in report or not rsp:
+            return ""
+        rsp = int(rsp.group(1), 16)
+        whose = self.guard(rsp) or self.guard(rsp - FRAME)
+        return f"stack overflow: rsp {rsp:#x} is in or at the guard page of {whose}" if whose else ""
 
     def explain(self, dump):
         """One line per address of ours in the dump, in order of appearance."""

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The seam of status.h on Paravane: what the kernel, the frontends and the libraries count. */
 #include "apps/httpd/status.h"
-#include <arch/cpu.h>
+#include "kernel/cpus.h"
 #include <arch/hypercall.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,14 +29,14 @@ static void tell_domain(struct status *s)
 
     uname(&name);
     snprintf(xen, sizeof(xen), "%d.%d", version >> 16, version & 0xffff);
-    for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+    for (unsigned cpu = 0; cpu < cpus_known(); cpu++)
         steal += clock_steal(cpu);
     status_begin(s, "domain", "Domain");
     status_string(s, "name", "name", name.nodename);
     status_string(s, "kernel", "kernel", name.sysname);
     status_string(s, "version", "version", name.release);
     status_string(s, "xen", "Xen", version > 0 ? xen : "");
-    status_number(s, "vcpus", "vCPUs", cpu_count(), STATUS_LEVEL);
+    status_number(s, "vcpus", "vCPUs", cpus_count(), STATUS_LEVEL);
     status_number(s, "uptime_ns", "up for", time_now() - clock_entry(), STATUS_NSEC);
     status_number(s, "steal_ns", "waited for a CPU", steal, STATUS_NSEC);
     status_end(s);
@@ -103,6 +103,7 @@ static void tell_nic(struct status *s, const struct net_status_nic *nic)
     status_number(s, "rx_frames", "frames in", i->rx_frames, STATUS_COUNT);
     status_number(s, "rx_bytes", "bytes in", i->rx_bytes, STATUS_BYTES_COUNT);
     status_number(s, "tx_frames", "frames out", i->tx_frames, STATUS_COUNT);
+    status_number(s, "tx_joined", "of them joined to larger ones", i->tx_joined, STATUS_COUNT);
     status_number(s, "tx_bytes", "bytes out", i->tx_bytes, STATUS_BYTES_COUNT);
     status_number(s, "rx_dropped", "dropped, in", i->rx_dropped + nic->starved, STATUS_COUNT);
     status_number(s, "tx_dropped", "dropped, out", i->tx_dropped, STATUS_COUNT);
@@ -140,6 +141,7 @@ static void tell_disk(struct status *s, struct blkfront *disk)
     snprintf(title, sizeof(title), "Disk %s", i.name);
     status_begin(s, i.name, title);
     status_number(s, "size_bytes", "size", i.nr_sectors * BLKFRONT_SECTOR, STATUS_BYTES);
+    status_string(s, "grants", "grants", i.persistent ? "kept" : "for each request");
     status_number(s, "reads", "reads", i.reads, STATUS_COUNT);
     status_number(s, "writes", "writes", i.writes, STATUS_COUNT);
     status_number(s, "errors", "errors", i.errors, STATUS_COUNT);

@@ -8,6 +8,7 @@
  * I2 No loop without a bound: a version that stays odd gives the last value.
  */
 #include <arch/clock.h>
+#include "arch/x86/pcpu.h"
 #include "arch/x86/setup.h"
 #include "arch/x86/xenabi.h"
 #include <arch/cpu.h>
@@ -22,7 +23,7 @@
 #define NSEC_PER_SEC 1000000000ULL
 
 static const struct shared_info *shared;
-static nsec_t last, entry, steal_at_entry;
+static nsec_t last, entry;
 static uint64_t entry_tsc;
 
 static uint64_t tsc_read(void)
@@ -48,11 +49,13 @@ void clock_note_entry(void)
     entry_tsc = tsc_read();
 }
 
-static nsec_t not_running(void)
+/* What was spent waiting for a CPU of the host's, and (before it first ran, and while it was told to be
+ * down, which is no theft) offline. */
+static nsec_t not_running(const struct pcpu *cpu)
 {
-    const volatile struct vcpu_runstate_info *r = &pcpu_self()->runstate;
+    const volatile struct vcpu_runstate_info *r = &cpu->runstate;
 
-    return r->time[RUNSTATE_runnable] + r->time[RUNSTATE_offline];
+    return r->time[RUNSTATE_runnable];
 }
 
 void clock_init(const struct shared_info *s)
@@ -62,7 +65,6 @@ void clock_init(const struct shared_info *s)
     shared = s;
     scale.system_time = 0;
     scale.tsc_timestamp = entry_tsc;
-    steal_at_entry = not_running(); /* before us, the builder kept the domain paused */
     entry = clock_read() - extrapolate(&scale, tsc_read());
 }
 
@@ -133,6 +135,7 @@ void clock_arm(nsec_t deadline)
 
 nsec_t clock_steal(unsigned cpu)
 {
-    (void)cpu;
-    return not_running() - steal_at_entry;
+    const struct pcpu *block = pcpu_of(cpu);
+
+    return block ? not_running(block) : 0;
 }

@@ -11,6 +11,7 @@
 #include <arch/cpu.h>
 #include <arch/thread.h>
 #include "arch/x86/cpufeature.h"
+#include "arch/x86/setup.h"
 #include "arch/x86/xenabi.h"
 #include "kernel/option.h"
 #include "lib/base/assert.h"
@@ -40,8 +41,7 @@ static void cr4_set(unsigned long bits)
     __asm__ volatile("mov %0, %%cr4" : : "r"(cr4 | bits) : "memory");
 }
 
-/* Every CPU: switch on what cpu_features_init chose. */
-static void fpu_enable_here(void)
+void cpu_features_here(void)
 {
     if (use_xsave) {
         cr4_set(CR4_OSXSAVE);
@@ -58,7 +58,7 @@ void cpu_features_init(void)
     use_xsave = (cpuid(1, 0).ecx & CPUID1_ECX_XSAVE) != 0 && !option_is_off(xsave);
     use_fsgsbase = cpuid(0, 0).eax >= 7 && (cpuid(7, 0).ebx & CPUID7_EBX_FSGSBASE) != 0 &&
                    !option_is_off(fsgsbase);
-    fpu_enable_here();
+    cpu_features_here();
     if (use_xsave)
         fpu_size = cpuid(13, 0).ebx; /* for what XCR0 enables now */
 

@@ -6,12 +6,10 @@
 #include <arch/boot.h>
 #include <xen/xen.h>
 
-/* Take over the builder's page tables: W^X over the image, direct map of all RAM, p2m list for
- * the static maximum, struct pages. (first_unused): address behind the builder's boot stack.
- * Fills boot's nr_pages, max_pages and reserved. */
+/* Take over the builder's page tables: W^X over the image, p2m list for the static maximum; the
+ * page allocator gets what the builder mapped and a promise of the rest. (first_unused): address
+ * behind the builder's boot stack. Fills boot's nr_pages, max_pages and ramdisk. */
 void mm_init(const struct start_info *si, uintptr_t first_unused, struct bootinfo *boot);
-/* From now on page tables come from page_alloc; fills boot's first_free. */
-void mm_end_of_boot(struct bootinfo *boot);
 
 /* Direct-mapped address of one of our own machine frames. */
 void *mfn_to_virt(uint64_t mfn);

@@ -3,8 +3,11 @@
 #ifndef ARCH_X86_SETUP_H
 #define ARCH_X86_SETUP_H
 
-/* Give every exception an entry. Once; secondary CPUs get theirs when they are brought up. */
+/* Give every exception of this CPU an entry. */
 void traps_init(void);
+
+/* Every other CPU: switch on what cpu_features_init chose on the first. */
+void cpu_features_here(void);
 
 /* Remember when Xen entered us; before anything else. */
 void clock_note_entry(void);

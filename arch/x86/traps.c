@@ -11,11 +11,14 @@
 #include "arch/x86/xenabi.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/thread.h"
+#include "kernel/vmap.h"
 #include "lib/base/assert.h"
 #include <arch/cpu.h>
 
 #define TRAP_MASKS_EVENTS 4
 #define NMI_VECTOR 257
+#define RFLAGS_IF 0x200 /* in a frame from Xen: upcalls were enabled */
 #define VECTORS 32
 
 void trap_de(void), trap_db(void), trap_bp(void), trap_of(void), trap_br(void), trap_ud(void),
@@ -76,21 +79,38 @@ static const char *trap_name(uint64_t vector)
     return "failsafe callback";
 }
 
+/* Of a full stack we hear only while its pointer is still inside: else Xen finds no room for us. */
+static NORETURN void page_fault(const struct regs *regs)
+{
+    uintptr_t va = trap_fault_address(), start, end;
+
+    if (vmap_is_guard(va, &start, &end) && regs->rsp >= start - PAGE_SIZE && regs->rsp < end)
+        panic_at(regs, "stack overflow of thread %s: %#lx is %s its stack %#lx-%#lx, from %#lx",
+                 cpu_current() ? thread_name(cpu_current()) : "(boot)", va,
+                 va < start ? "below" : "above", start, end, (unsigned long)regs->rip);
+    panic_at(regs, "page fault: %s %#lx from %#lx",
+             regs->error & 16  ? "executing"
+             : regs->error & 2 ? "writing"
+                               : "reading",
+             va, (unsigned long)regs->rip);
+}
+
 void trap_handle(struct regs *regs)
 {
     if (regs->vector < VECTORS && hooks[regs->vector] && hooks[regs->vector](regs))
         return;
+    if (regs->vector == NMI_VECTOR && panic_stopped(regs))
+        return;
     if (regs->vector == NMI_VECTOR) {
-        log_warn("NMI");
-        regs_print(regs);
+        /* With upcalls enabled, this CPU holds no lock: the log may take its own. */
+        if (regs->rflags & RFLAGS_IF)
+            log_warn("NMI at %#lx", (unsigned long)regs->rip);
+        else
+            log_postpone("NMI");
         return;
     }
     if (regs->vector == TRAP_PAGE_FAULT)
-        panic_at(regs, "page fault: %s %#lx from %#lx",
-                 regs->error & 16  ? "executing"
-                 : regs->error & 2 ? "writing"
-                                   : "reading",
-                 (unsigned long)trap_fault_address(), (unsigned long)regs->rip);
+        page_fault(regs);
     panic_at(regs, "%s (vector %lu, error %#lx) at %#lx", trap_name(regs->vector),
              (unsigned long)regs->vector, (unsigned long)regs->error, (unsigned long)regs->rip);
 }

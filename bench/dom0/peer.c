@@ -2,27 +2,35 @@
 /*
  * dom0's end of what is measured there.
  *
- *   peer boot LOG TEXT LIMIT COMMAND...   start COMMAND (xl create) and look into LOG every
- * millisecond until TEXT is in it: milliseconds from the one to the other peer send ADDRESS SECONDS
- * TCP to port 5001 of bench/apps/netbench: Mbit/s that arrived peer receive ADDRESS SECONDS TCP
- * from its port 5002: Mbit/s
+ * peer boot LOG TEXT LIMIT COMMAND...
+ *     starts COMMAND (xl create) and looks into LOG every millisecond until TEXT is in it:
+ *     milliseconds from the one to the other
+ * peer send ADDRESS SECONDS
+ *     TCP to port 5001 of bench/apps/netbench: Mbit/s that arrived
+ * peer receive ADDRESS SECONDS
+ *     TCP from its port 5002: Mbit/s
+ *
+ * Nothing waits without a limit: a guest that stands still is an error, not a stand-still here.
  */
 #define _GNU_SOURCE 1
 #include <arpa/inet.h>
 #include <err.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define BLOCK (128 * 1024)
 #define LOG_MAX (64 * 1024)
+#define PATIENCE 60 /* seconds for one call to a guest that does nothing */
 
 static char block[BLOCK];
 
@@ -62,12 +70,19 @@ static int boot(char **arg)
         err(127, "%s", arg[3]);
     }
     while (!contains(arg[0], arg[1])) {
-        if (now() > limit)
-            errx(1, "no '%s' in %s", arg[1], arg[0]);
+        if (now() > limit) {
+            (void)kill(child, SIGKILL);
+            errx(1, "no '%s' within %s s", arg[1], arg[2]);
+        }
+        if (child > 0 && waitpid(child, &status, WNOHANG) == child) {
+            if (status != 0)
+                errx(1, "%s failed", arg[3]);
+            child = 0;
+        }
         nanosleep(&step, NULL);
     }
     end = now();
-    if (waitpid(child, &status, 0) != child || status != 0)
+    if (child > 0 && (waitpid(child, &status, 0) != child || status != 0))
         errx(1, "%s failed", arg[3]);
     printf("%.1f\n", (end - begin) * 1000);
     return 0;
@@ -77,9 +92,13 @@ static int boot(char **arg)
 
 static int connect_to(const char *address, unsigned port)
 {
+    const struct timeval patience = {.tv_sec = PATIENCE};
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) != 0)
+        err(1, "setsockopt");
     if (inet_pton(AF_INET, address, &to.sin_addr) != 1 ||
         connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
         err(1, "%s port %u", address, port);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * disk SECONDS: what bench/apps/blkbench does, on Linux: direct reads of /dev/xvda with io_submit
+ * disk SECONDS: what bench/apps/blkbench does, on Linux: direct transfers of /dev/xvda with io_submit
  * and io_getevents and nothing else, so that no tool's own cost counts against Linux.
  */
 #define _GNU_SOURCE 1
@@ -21,15 +21,17 @@
 
 struct load {
     const char *name;
+    uint16_t op;
     unsigned depth;
     size_t size;
     bool random;
 };
 
 static const struct load loads[] = {
-    {"disk_seq", 8, 1 << 20, false},
-    {"disk_rand1", 1, 4096, true},
-    {"disk_rand32", 32, 4096, true},
+    {"disk_seq", IOCB_CMD_PREAD, 8, 1 << 20, false},
+    {"disk_write", IOCB_CMD_PWRITE, 8, 1 << 20, false},
+    {"disk_rand1", IOCB_CMD_PREAD, 1, 4096, true},
+    {"disk_rand32", IOCB_CMD_PREAD, 32, 4096, true},
 };
 
 static int fd;
@@ -55,7 +57,7 @@ static uint64_t now(void)
 
 static void aim(const struct load *l, struct iocb *io)
 {
-    io->aio_lio_opcode = IOCB_CMD_PREAD;
+    io->aio_lio_opcode = l->op;
     io->aio_fildes = (uint32_t)fd;
     io->aio_nbytes = l->size;
     if (l->random) {
@@ -123,7 +125,7 @@ int main(int argc, char **argv)
 {
     uint64_t seconds = argc > 1 ? strtoul(argv[1], NULL, 10) : 2;
 
-    fd = open("/dev/xvda", O_RDONLY | O_DIRECT);
+    fd = open("/dev/xvda", O_RDWR | O_DIRECT);
     if (fd < 0 || ioctl(fd, BLKGETSIZE64, &disk_size) != 0)
         err(1, "/dev/xvda");
     if (syscall(SYS_io_setup, DEPTH_MAX, &context) != 0)

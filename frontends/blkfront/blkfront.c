@@ -45,6 +45,7 @@ static const struct xb_key properties[] = {
     XB_OPTIONAL_TEXT(struct blkfront, mode, "mode"),
     XB_FLAG(struct blkfront, flush, "feature-flush-cache", false),
     XB_FLAG(struct blkfront, barrier, "feature-barrier", false),
+    XB_FLAG(struct blkfront, persistent, "feature-persistent", false),
 };
 
 /* ---- the device's thread ---- */
@@ -89,6 +90,7 @@ static void serve(void *arg)
         xb_fail(&bf->dev, -EPROTO, "the backend broke the protocol: %s", bf->fault);
     xb_close(&bf->dev);
     blkfront_abandon(bf);
+    blkfront_pool_close(bf);
 }
 
 static void on_event(port_t port, void *arg)
@@ -137,6 +139,9 @@ static int prepare(struct blkfront *bf)
 
     if (rc != 0)
         return rc;
+    bf->bounce = !bf->trusted || option_on("bounce");
+    if (!bf->bounce)
+        blkfront_pool_open(bf);
     blkfront_requests_init(bf, ring.va);
     rc = xb_port(&bf->dev, on_event, bf, &bf->port);
     if (rc != 0)
@@ -145,6 +150,7 @@ static int prepare(struct blkfront *bf)
         {.name = "ring-ref", .number = ring.ref},
         {.name = "event-channel", .number = bf->port},
         {.name = "protocol", .text = XEN_IO_PROTO_ABI_X86_64},
+        {.name = "feature-persistent", .number = 1, .remove = bf->pool.max == 0},
     };
     return xb_publish(&bf->dev, keys, ARRAY_SIZE(keys));
 }
@@ -166,7 +172,7 @@ static int judge_properties(struct blkfront *bf)
         info->cdrom || (bf->vdisk & VDISK_READONLY) || (bf->mode[0] != 'w' && bf->mode[0] != '\0');
     info->can_flush = bf->flush || bf->barrier;
     info->depth = blk_ring_SIZE;
-    bf->bounce = !bf->trusted || option_on("bounce");
+    bf->pooled = info->persistent = bf->persistent && bf->pool.max > 0;
     if (bf->barrier)
         bf->flush_op = BLKIF_OP_WRITE_BARRIER;
     if (bf->flush)
@@ -194,6 +200,8 @@ static int connect(struct blkfront *bf, const char *id)
         rc = xb_read(&bf->dev, bf->dev.backend, properties, ARRAY_SIZE(properties), bf);
     if (rc == 0)
         rc = judge_properties(bf);
+    if (rc == 0 && !bf->pooled)
+        blkfront_pool_close(bf);
     if (rc == 0)
         rc = xb_advance(&bf->dev, XB_CONNECTED);
     return rc;
@@ -202,11 +210,12 @@ static int connect(struct blkfront *bf, const char *id)
 static void announce(const struct blkfront *bf)
 {
     const struct blkfront_info *info = &bf->info;
+    bool tiny = info->nr_sectors < 2048;
 
-    log_info("%s: %llu MiB, sectors of %u bytes%s%s%s", info->name,
-             (unsigned long long)(info->nr_sectors >> 11), info->sector_size,
-             info->read_only ? ", read-only" : "", info->can_flush ? ", flush" : ", no flush",
-             bf->bounce ? ", bounced" : "");
+    log_info("%s: %llu %s, sectors of %u bytes%s%s%s", info->name,
+             (unsigned long long)(info->nr_sectors >> (tiny ? 1 : 11)), tiny ? "KiB" : "MiB",
+             info->sector_size, info->read_only ? ", read-only" : "",
+             info->can_flush ? ", flush" : ", no flush", bf->bounce ? ", bounced" : "");
 }
 
 static struct blkfront *create(uint32_t vbd)
@@ -241,6 +250,7 @@ int blkfront_open(const char *id, struct blkfront **out)
         rc = thread_create(bf->info.name, PRIO_DRIVER, 0, serve, bf, &bf->thread);
     if (rc != 0) {
         xb_close(&bf->dev);
+        blkfront_pool_close(bf);
         heap_free(bf);
         return rc;
     }

@@ -43,6 +43,7 @@ struct blkfront_info {
     uint64_t nr_sectors; /* of 512 bytes */
     uint32_t sector_size, physical_sector_size;
     bool read_only, cdrom, removable, can_flush;
+    bool persistent; /* transfers are copied through pages that the backend keeps mapped */
     uint64_t reads, writes, flushes, errors, notifies, events;
     unsigned depth; /* requests the ring holds */
 };

@@ -4,24 +4,26 @@
  *
  *     blkfront_submit --> pending --> slot + grants + ring --> backend
  *                                                                 |
- *     done(io) <-- pages revoked <-- claimed by id <-- response --+
+ *     done(io) <-- pages revoked or copied <-- claimed by id <----+
  *
  * Submitting works in the caller's thread as long as the ring has room; the rest waits in pending,
  * in order. The device's thread takes responses, completes, and moves pending on.
  *
  * I1 A response is accepted for a request in flight (slots_claim) of the same operation, with one
- * of the three statuses that exist. Anything else fails the request and the device. I2 A transfer
- * ends, and its data is looked at, only after every page was revoked. A page that cannot be is in
- * the grants' quarantine, reported in page_lost, and the transfer failed. I3 What the backend is to
- * read is granted read-only, a request slot is zeroed before it is filled, bounce pages are zeroed
- * before they are granted. I4 Every transfer that was accepted is completed once, whatever happens
- * to the device. I5 Sector numbers are in units of 512 bytes on the wire, always; sector-size is
- * only alignment.
+ *    of the three statuses that exist. Anything else fails the request and the device.
+ * I2 A transfer ends, and its data is looked at, only after every page was revoked, or copied
+ *    (pool.c, bounce pages). A page that cannot be revoked is in the grants' quarantine, reported
+ *    in page_lost, and the transfer failed.
+ * I3 What the backend is to read is granted read-only, but for the pool's pages, which hold nothing
+ *    but this disk's data. A request slot is zeroed before it is filled, bounce pages are zeroed
+ *    before they are granted.
+ * I4 Every transfer that was accepted is completed once, whatever happens to the device.
+ * I5 Sector numbers are in units of 512 bytes on the wire, always; sector-size is only alignment.
  *
  * The mutex guards the ring, slots, lists and flags; (done) is called without it. A slot that
  * was claimed is the device's thread's until it is put back.
  *
- * Not done: indirect segments, several queues or ring pages, discard, persistent grants.
+ * Not done: indirect segments, several queues or ring pages, discard.
  */
 #include "frontends/blkfront/internal.h"
 
@@ -67,11 +69,36 @@ static uint32_t bytes_of_page(const struct blkfront_io *io, unsigned i)
     return MIN(io->len - i * (uint32_t)PAGE_SIZE, (uint32_t)PAGE_SIZE);
 }
 
-/* Give back what request (req) has granted so far; nothing was sent. */
-static void ungrant(struct request *req, unsigned n)
+/* The first (n) pages of (req) are the pool's again. */
+static void put_pages(struct blkfront *bf, struct request *req, unsigned n)
 {
+    while (n-- > 0)
+        blkfront_pool_put(bf, (struct pool_page){req->bounce[n], req->ref[n]});
+}
+
+/* Give back what request (req) has granted so far; nothing was sent. */
+static void ungrant(struct blkfront *bf, struct request *req, unsigned n)
+{
+    if (bf->pooled) {
+        put_pages(bf, req, n);
+        return;
+    }
     for (unsigned i = 0; i < n; i++)
         grant_revoke_and_free(req->ref[i], req->bounce[i]);
+}
+
+static int take_pooled(struct blkfront *bf, struct request *req, unsigned i)
+{
+    struct pool_page page;
+    int rc = blkfront_pool_get(bf, &page);
+
+    if (rc != 0)
+        return rc;
+    req->bounce[i] = page.va;
+    req->ref[i] = page.ref;
+    if (req->io->op == BLKFRONT_WRITE)
+        memcpy(page.va, req->io->page[i], bytes_of_page(req->io, i));
+    return 0;
 }
 
 static int grant_one(struct blkfront *bf, struct request *req, unsigned i)
@@ -80,6 +107,8 @@ static int grant_one(struct blkfront *bf, struct request *req, unsigned i)
     bool write = io->op == BLKFRONT_WRITE;
     int rc;
 
+    if (bf->pooled)
+        return take_pooled(bf, req, i);
     req->bounce[i] = NULL;
     if (bf->bounce) {
         req->bounce[i] = page_alloc_zeroed(); /* I3 */
@@ -101,7 +130,7 @@ static int grant_all(struct blkfront *bf, struct request *req)
         int rc = grant_one(bf, req, i);
 
         if (rc != 0) {
-            ungrant(req, i);
+            ungrant(bf, req, i);
             return rc;
         }
     }
@@ -230,7 +259,16 @@ void blkfront_unplug(struct blkfront *bf)
 
 /* ---- completing; the device's thread ---- */
 
-/* Revoke the page of segment (i), and hand its data on if it was bounced. */
+/* Hand the data of segment (i) on if it was not the caller's page. */
+static void take_data(struct request *req, unsigned i)
+{
+    struct blkfront_io *io = req->io;
+
+    if (req->bounce[i] != NULL && io->op == BLKFRONT_READ)
+        memcpy(io->page[i], req->bounce[i], bytes_of_page(io, i));
+}
+
+/* Revoke the page of segment (i), and take its data. */
 static bool take_back(struct request *req, unsigned i)
 {
     struct blkfront_io *io = req->io;
@@ -240,11 +278,9 @@ static bool take_back(struct request *req, unsigned i)
         grant_revoke_and_free(req->ref[i], req->bounce[i] != NULL ? req->bounce[i] : io->page[i]);
         return false;
     }
-    if (req->bounce[i] != NULL) {
-        if (io->op == BLKFRONT_READ)
-            memcpy(io->page[i], req->bounce[i], bytes_of_page(io, i));
+    take_data(req, i);
+    if (req->bounce[i] != NULL)
         page_free(req->bounce[i]);
-    }
     return true;
 }
 
@@ -269,10 +305,15 @@ static void end_request(struct blkfront *bf, unsigned slot, int status)
     struct request *req = &bf->request[slot];
     struct blkfront_io *io = req->io;
 
-    for (unsigned i = 0; i < io->nr_pages; i++)
-        if (!take_back(req, i))
+    for (unsigned i = 0; i < io->nr_pages; i++) {
+        if (bf->pooled)
+            take_data(req, i); /* I2 */
+        else if (!take_back(req, i))
             status = -EIO;
+    }
     lock(bf);
+    if (bf->pooled)
+        put_pages(bf, req, io->nr_pages);
     slots_put(&bf->slots, slot);
     pump(bf);
     unlock(bf);

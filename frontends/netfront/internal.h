@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What netfront.c (a vif's life), tx.c (how a frame becomes slots) and rx.c (how slots become a
- * frame) share. A queue is one pair of rings with its event channels; a vif has one. Several
- * queues would be an array here and "queue-N/" in the keys.
+ * What netfront.c (a vif's life), tx.c (how a frame becomes slots), segment.c (which frames become
+ * one) and rx.c (how slots become a frame) share. A queue is one pair of rings with its event
+ * channels; a vif has one. Several queues would be an array here and "queue-N/" in the keys.
  */
 #ifndef FRONTENDS_NETFRONT_INTERNAL_H
 #define FRONTENDS_NETFRONT_INTERNAL_H
@@ -26,7 +26,13 @@ union rx_answer {
     struct netif_extra_info extra;
 };
 
-FRONT_RING(tx_ring, struct netif_tx_request, struct netif_tx_response);
+/* A request slot of the transmit ring: a piece of a frame, or notes on it. */
+union tx_request {
+    struct netif_tx_request req;
+    struct netif_extra_info extra;
+};
+
+FRONT_RING(tx_ring, union tx_request, struct netif_tx_response);
 FRONT_RING(rx_ring, struct netif_rx_request, union rx_answer);
 
 _Static_assert(tx_ring_SIZE == 256 && rx_ring_SIZE == 256, "netif.h says 256 slots");
@@ -38,6 +44,33 @@ struct netfront_page {
     gref_t ref;
 };
 
+/* Ethernet, IPv6 (IPv4 without options) and TCP with options. */
+#define NETFRONT_HEADERS_MAX (ETHERNET_HEADER + 40 + 60)
+
+/* What segment.c has to know of a TCP segment. */
+struct netfront_segment {
+    uint8_t gso;       /* XEN_NETIF_GSO_TYPE_* */
+    uint8_t ip_header; /* bytes of it, */
+    uint8_t headers;   /* of all headers, */
+    uint32_t payload;  /* and of what follows them */
+    bool last;         /* has PSH: none is joined to it */
+};
+
+#define NETFRONT_SLOTS_OUT (XEN_NETIF_MAX_TX_SIZE / PAGE_SIZE + 1)
+
+/* The frame that is in the pool but not in the ring yet, since the next may be joined to it. */
+struct netfront_open_frame {
+    unsigned nr_slots; /* 0: there is none */
+    uint16_t slot[NETFRONT_SLOTS_OUT];
+    uint32_t len;
+    enum netfront_csum csum;
+    unsigned nr_segments;               /* 1, or more when it was joined of so many */
+    bool grows;                         /* another may follow */
+    bool last;                          /* the newest one's */
+    struct netfront_segment first;      /* of the first one, */
+    uint8_t head[NETFRONT_HEADERS_MAX]; /* and its headers: they are in the backend's sight, too */
+};
+
 struct netfront_tx {
     struct mutex lock;       /* guards all of this but (kick) and (worked) */
     struct shared_page page; /* the ring's */
@@ -45,8 +78,10 @@ struct netfront_tx {
     struct slots slots;                      /* one for each page of the pool */
     struct netfront_page pool[tx_ring_SIZE]; /* by slot */
     bool heads_frame[tx_ring_SIZE];          /* by slot */
-    bool kick;                               /* the backend is to be notified */
-    bool worked;                             /* responses taken since the last EOI */
+    struct netfront_open_frame open;
+    unsigned nr_extras; /* extra infos in the ring whose answer was not taken */
+    bool kick;          /* the backend is to be notified */
+    bool worked;        /* responses taken since the last EOI */
 };
 
 struct netfront_rx {
@@ -82,7 +117,8 @@ struct netfront {
     struct xb_device dev;
     struct netfront_user user;
     struct netfront_info info;
-    bool rx_copy, sg, split, no_csum_offload, csum6, trusted; /* what the other side said */
+    /* What the other side said. */
+    bool rx_copy, sg, split, no_csum_offload, csum6, trusted, gso4, gso6;
     uint32_t mtu;
     bool bounce;       /* hand up copies only */
     bool up;           /* open in full; false again once taken down */
@@ -102,6 +138,19 @@ int netfront_tx_open(struct netfront_queue *q, unsigned nr) MUST_CHECK;
 void netfront_tx_close(struct netfront_queue *q);
 /* Take what was answered. */
 void netfront_tx_settle(struct netfront_queue *q);
+
+/* Is the frame of (len) bytes, the first (n) of them at (head), a TCP segment that others may be
+ * joined to, or that may be joined to others? Its sum is taken for blank. */
+bool netfront_segment_of(const uint8_t *head, unsigned n, uint32_t len,
+                         struct netfront_segment *out);
+/* Is (next) with headers (head) the (index)th after (s), whose headers are (first)? */
+bool netfront_segment_follows(const uint8_t *head, const struct netfront_segment *next,
+                              const uint8_t *first, const struct netfront_segment *s,
+                              unsigned index);
+/* Headers of the (index)th segment after (s) with (payload) bytes; the 0th may be larger than (s)
+ * was. */
+void netfront_segment_headers(uint8_t *out, const uint8_t *first, const struct netfront_segment *s,
+                              unsigned index, uint32_t payload, bool last);
 
 /* Keeps (nr) pages posted, from now on. */
 void netfront_rx_open(struct netfront_queue *q, unsigned nr);

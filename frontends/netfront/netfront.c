@@ -15,8 +15,9 @@
  *    is also the point from which a later reconnection starts.
  * I4 Memory is bounded by the size of the domain: see nr_rx_pages and nr_tx_pages.
  *
- * The checksum flags travel both ways. Segments larger than the mtu, up to 64 KiB, come in as they are
- * (feature-gso); what goes out is cut to the mtu.
+ * The checksum flags travel both ways. Segments larger than the mtu, up to 64 KiB, come in as they
+ * are (feature-gso), and go out so where the backend takes them: the user sends segments of the
+ * mtu's size, segment.c says which of them can be joined.
  */
 #include "frontends/netfront/netfront.h"
 
@@ -40,6 +41,8 @@ static const struct xb_key features[] = {
     XB_FLAG(struct netfront, split, "feature-split-event-channels", false),
     XB_FLAG(struct netfront, no_csum_offload, "feature-no-csum-offload", false),
     XB_FLAG(struct netfront, csum6, "feature-ipv6-csum-offload", false),
+    XB_FLAG(struct netfront, gso4, "feature-gso-tcpv4", false),
+    XB_FLAG(struct netfront, gso6, "feature-gso-tcpv6", false),
     XB_OPTIONAL_TEXT(struct netfront, info.ip, "ip"),
 };
 
@@ -166,6 +169,8 @@ static int negotiate(struct netfront *nf)
     nf->info.csum_offload = !nf->no_csum_offload;
     nf->info.csum_offload6 = nf->csum6;
     nf->info.tx_max = nf->sg ? XEN_NETIF_MAX_TX_SIZE : PAGE_SIZE;
+    nf->gso4 &= nf->sg && nf->info.csum_offload;
+    nf->gso6 &= nf->sg && nf->info.csum_offload6;
     nf->bounce = !nf->trusted || option_on("bounce");
     return 0;
 }

@@ -60,6 +60,7 @@ struct netfront_info {
     bool csum_offload, csum_offload6;
     uint32_t tx_max; /* longest frame that send takes, Ethernet header included */
     uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped, tx_dropped;
+    uint64_t tx_joined; /* of tx_frames: handed over as part of a larger one */
     uint64_t notifies, events;
 };
 
@@ -72,7 +73,9 @@ void netfront_close(struct netfront *nf);
 
 /* Queue one frame from (n) fragments; copied before it returns, (csum) NONE or BLANK.
  * 0, -ENOBUFS when the ring is full (wake is called when there is room), -ENETDOWN, -EMSGSIZE.
- * The backend is kicked by netfront_kick, once per burst. Serialised inside. Any thread. */
+ * The backend is kicked by netfront_kick, once per burst; until then a TCP segment may be held
+ * back, so that those which follow it are handed over with it as one. Serialised inside. Any
+ * thread. */
 int netfront_send(struct netfront *nf, const struct netfront_frag *frags, unsigned n,
                   enum netfront_csum csum) MUST_CHECK;
 void netfront_kick(struct netfront *nf);

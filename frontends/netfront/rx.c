@@ -28,7 +28,8 @@
 #include "lib/base/string.h"
 
 /* Types of extra info that may come, a mask: notes that nobody needs. A hash; and how a TCP segment
- * larger than the mtu should be cut if it went over a wire, which it does not: TCP takes it whole. */
+ * larger than the mtu should be cut if it went over a wire, which it does not: TCP takes it whole.
+ */
 #define EXTRAS_ACCEPTED (1u << XEN_NETIF_EXTRA_TYPE_HASH | 1u << XEN_NETIF_EXTRA_TYPE_GSO)
 
 /* ---- posting ---- */

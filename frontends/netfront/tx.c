@@ -10,14 +10,21 @@
  *     pool   |==============|  |==============|  |===|      4096, 4096, rest; more_data on all
  *            size = whole frame      4096         rest      but the last
  *
+ * TCP segments that follow each other are joined to one frame on the way, which the backend may
+ * cut again (segment.c): the frame stays open, in the pool but not in the ring, until one comes
+ * that cannot be joined or the burst ends (netfront_kick). Its first request is then followed by an
+ * extra info with the size to cut to.
+ *
  * I1 Pool pages were zeroed and never hold anything but frames for this backend, so a backend that
  *    reads all of a page learns nothing.
  * I2 The first slot has the Ethernet header and as much as fits of the rest; no slot is empty, none
  *    leaves its page, a frame has at most 16: what backends insist on.
  * I3 A request is prepared and published in one critical section; its page is not touched
  *    again until slots_claim accepted its response.
- * I4 A response has the status okay, error or dropped. "Null" answers extra infos only, and we
- *    send none: that and every other positive one is a violation.
+ * I4 A response has the status okay, error or dropped. "Null" answers extra infos, so there are at
+ *    most as many; its id means nothing. Every other positive one is a violation.
+ * I5 The ring has room for the open frame and its extra info before a byte is put into the pool, so
+ *    closing it cannot fail.
  *
  * Responses are taken on each send, which costs one read of an index, and on each poll; an event
  * is asked for only when a frame found no room.
@@ -34,6 +41,7 @@ int netfront_tx_open(struct netfront_queue *q, unsigned nr)
     mutex_init(&tx->lock);
     tx_ring_init(&tx->ring, tx->page.va);
     slots_init(&tx->slots, nr, 16);
+    tx->open.nr_slots = tx->nr_extras = 0;
     for (unsigned i = 0; i < nr; i++) {
         int rc;
 
@@ -64,8 +72,13 @@ void netfront_tx_close(struct netfront_queue *q)
 
 static bool complete(struct netfront_queue *q, const struct netif_tx_response *rsp)
 {
-    int slot = slots_claim(&q->tx.slots, rsp->id);
+    int slot;
 
+    if (rsp->status == NETIF_RSP_NULL && q->tx.nr_extras > 0) { /* I4 */
+        q->tx.nr_extras--;
+        return true;
+    }
+    slot = slots_claim(&q->tx.slots, rsp->id);
     if (slot < 0 || rsp->status > NETIF_RSP_OKAY) { /* I4 */
         netfront_fault(q->nf, slot < 0 ? "answer to a frame that was not sent"
                                        : "answer to a frame with an impossible status");
@@ -127,11 +140,21 @@ static void gather(struct cursor *c, uint8_t *to, uint32_t len)
     }
 }
 
-/* Room for (need) more slots, or an event that will tell of it. */
+/* Slots and places in the ring for (need) pages more than the open frame has. */
+static bool has_room(const struct netfront_queue *q, unsigned need)
+{
+    const struct netfront_tx *tx = &q->tx;
+    unsigned extra = q->nf->gso4 || q->nf->gso6;
+
+    return tx->slots.nr_free >= need &&
+           tx_ring_SIZE - tx_ring_outstanding(&tx->ring) >= tx->open.nr_slots + need + extra;
+}
+
+/* Room for a new frame of (need) pages, or an event that will tell of it. */
 static int make_room(struct netfront_queue *q, unsigned need)
 {
     recycle(q);
-    while (q->nf->fault == NULL && q->tx.slots.nr_free < need) {
+    while (q->nf->fault == NULL && !has_room(q, need)) {
         if (!arm(q))
             return -ENOBUFS;
         recycle(q);
@@ -139,41 +162,141 @@ static int make_room(struct netfront_queue *q, unsigned need)
     return netfront_is_up(q->nf) ? 0 : -ENETDOWN;
 }
 
-/* One piece of a frame, (size) for the backend, (len) bytes from (c). */
-static void send_slot(struct netfront_queue *q, struct cursor *c, uint32_t len, uint32_t size,
-                      unsigned flags, bool head)
+/* Add (len) bytes to the open frame. */
+static void append(struct netfront_queue *q, struct cursor *c, uint32_t len)
 {
-    unsigned slot = (unsigned)slots_get(&q->tx.slots);
-    struct netif_tx_request *req = tx_ring_reserve(&q->tx.ring);
+    struct netfront_open_frame *open = &q->tx.open;
 
-    gather(c, q->tx.pool[slot].va, len);
-    q->tx.heads_frame[slot] = head;
+    while (len > 0) { /* I2 */
+        uint32_t at = open->len % PAGE_SIZE, n = MIN(len, (uint32_t)PAGE_SIZE - at);
+
+        if (at == 0)
+            open->slot[open->nr_slots++] = (uint16_t)slots_get(&q->tx.slots);
+        gather(c, (uint8_t *)q->tx.pool[open->slot[open->nr_slots - 1]].va + at, n);
+        open->len += n;
+        len -= n;
+    }
+}
+
+/* Piece (i) of the open frame; the first one tells of the whole. */
+static void request_piece(struct netfront_queue *q, unsigned i)
+{
+    const struct netfront_open_frame *open = &q->tx.open;
+    struct netif_tx_request *req = &tx_ring_reserve(&q->tx.ring)->req;
+    unsigned slot = open->slot[i], flags = 0;
+
+    if (i == 0 && open->csum == NETFRONT_CSUM_BLANK)
+        flags |= NETTXF_csum_blank | NETTXF_data_validated;
+    if (i == 0 && open->nr_segments > 1)
+        flags |= NETTXF_extra_info;
+    if (i + 1 < open->nr_slots)
+        flags |= NETTXF_more_data;
+    q->tx.heads_frame[slot] = i == 0;
     *req = (struct netif_tx_request){
         .gref = q->tx.pool[slot].ref,
         .flags = (uint16_t)flags,
         .id = (uint16_t)slots_id(&q->tx.slots, slot),
-        .size = (uint16_t)size,
+        .size =
+            (uint16_t)(i == 0 ? open->len : MIN(open->len - i * (uint32_t)PAGE_SIZE, PAGE_SIZE)),
     };
 }
 
-static void send_frame(struct netfront_queue *q, const struct netfront_frag *frags, uint32_t len,
-                       enum netfront_csum csum)
+static void request_cutting(struct netfront_queue *q)
 {
-    struct cursor c = {frags, 0};
-    unsigned notes = csum == NETFRONT_CSUM_BLANK ? NETTXF_csum_blank | NETTXF_data_validated : 0;
+    const struct netfront_open_frame *open = &q->tx.open;
 
-    for (uint32_t left = len; left > 0;) { /* I2 */
-        uint32_t n = MIN(left, PAGE_SIZE);
-        bool head = left == len;
+    tx_ring_reserve(&q->tx.ring)->extra = (struct netif_extra_info){
+        .type = XEN_NETIF_EXTRA_TYPE_GSO,
+        .u.gso = {.size = (uint16_t)open->first.payload, .type = open->first.gso},
+    };
+    q->tx.nr_extras++;
+}
 
-        left -= n;
-        send_slot(q, &c, n, head ? len : n, (head ? notes : 0) | (left > 0 ? NETTXF_more_data : 0),
-                  head);
+/* Hand over the open frame, if there is one (I3, I5). */
+static void close_frame(struct netfront_queue *q)
+{
+    struct netfront_open_frame *open = &q->tx.open;
+    bool joined = open->nr_segments > 1;
+
+    if (open->nr_slots == 0)
+        return;
+    if (joined)
+        netfront_segment_headers(q->tx.pool[open->slot[0]].va, open->head, &open->first, 0,
+                                 open->len - open->first.headers, open->last);
+    for (unsigned i = 0; i < open->nr_slots; i++) {
+        request_piece(q, i);
+        if (i == 0 && joined)
+            request_cutting(q);
     }
-    if (tx_ring_publish(&q->tx.ring)) /* I3 */
+    open->nr_slots = 0;
+    if (tx_ring_publish(&q->tx.ring))
         store_relaxed(&q->tx.kick, true);
-    q->nf->info.tx_frames++;
-    q->nf->info.tx_bytes += len;
+}
+
+static void open_frame(struct netfront_queue *q, const struct netfront_frag *frags, uint32_t len,
+                       enum netfront_csum csum, const struct netfront_segment *segment)
+{
+    struct netfront_open_frame *open = &q->tx.open;
+    struct cursor c = {frags, 0};
+
+    open->len = 0;
+    open->csum = csum;
+    open->nr_segments = 1;
+    open->grows = segment != NULL && !segment->last;
+    append(q, &c, len);
+    if (!open->grows) {
+        close_frame(q);
+        return;
+    }
+    open->first = *segment;
+    memcpy(open->head, frags[0].data, segment->headers);
+}
+
+/* Join (segment) to the open frame; false when it cannot be. */
+static bool join(struct netfront_queue *q, const struct netfront_frag *frags,
+                 const struct netfront_segment *segment)
+{
+    struct netfront_open_frame *open = &q->tx.open;
+    struct cursor c = {frags, segment->headers};
+    uint32_t len = open->len + segment->payload;
+    unsigned need;
+
+    if (open->nr_slots == 0 || !open->grows || len > XEN_NETIF_MAX_TX_SIZE ||
+        !netfront_segment_follows(frags[0].data, segment, open->head, &open->first,
+                                  open->nr_segments))
+        return false;
+    need = DIV_ROUND_UP(len, (uint32_t)PAGE_SIZE) - open->nr_slots;
+    if (!has_room(q, need))
+        recycle(q);
+    if (!has_room(q, need))
+        return false;
+    append(q, &c, segment->payload);
+    open->nr_segments++;
+    open->last = segment->last;
+    open->grows = !segment->last && segment->payload == open->first.payload;
+    q->nf->info.tx_joined++;
+    return true;
+}
+
+/* The lock is held. */
+static int send_frame(struct netfront_queue *q, const struct netfront_frag *frags, uint32_t len,
+                      enum netfront_csum csum)
+{
+    struct netfront_segment segment;
+    bool is_segment = csum == NETFRONT_CSUM_BLANK &&
+                      netfront_segment_of(frags[0].data, frags[0].len, len, &segment) &&
+                      (segment.gso == XEN_NETIF_GSO_TYPE_TCPV4 ? q->nf->gso4 : q->nf->gso6);
+    int rc;
+
+    if (!netfront_is_up(q->nf))
+        return -ENETDOWN;
+    if (is_segment && join(q, frags, &segment))
+        return 0;
+    close_frame(q);
+    rc = make_room(q, DIV_ROUND_UP(len, (uint32_t)PAGE_SIZE));
+    if (rc == 0)
+        open_frame(q, frags, len, csum, is_segment ? &segment : NULL);
+    return rc;
 }
 
 int netfront_send(struct netfront *nf, const struct netfront_frag *frags, unsigned n,
@@ -187,18 +310,24 @@ int netfront_send(struct netfront *nf, const struct netfront_frag *frags, unsign
         len += frags[i].len;
     if (len < ETHERNET_HEADER || len > nf->info.tx_max)
         return -EMSGSIZE;
-    if (!netfront_is_up(nf))
-        return -ENETDOWN;
     mutex_lock(&q->tx.lock);
-    rc = make_room(q, DIV_ROUND_UP(len, (uint32_t)PAGE_SIZE));
-    if (rc == 0)
-        send_frame(q, frags, len, csum);
+    rc = send_frame(q, frags, len, csum);
+    if (rc == 0) {
+        nf->info.tx_frames++;
+        nf->info.tx_bytes += len;
+    }
     mutex_unlock(&q->tx.lock);
     return rc;
 }
 
 void netfront_kick(struct netfront *nf)
 {
-    if (atomic_exchange(&nf->queue.tx.kick, false) && netfront_is_up(nf))
-        netfront_notify_tx(&nf->queue);
+    struct netfront_queue *q = &nf->queue;
+
+    mutex_lock(&q->tx.lock);
+    if (netfront_is_up(nf))
+        close_frame(q);
+    mutex_unlock(&q->tx.lock);
+    if (atomic_exchange(&q->tx.kick, false) && netfront_is_up(nf))
+        netfront_notify_tx(q);
 }

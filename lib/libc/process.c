@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The one process: its number is 1, it has no parent, no children and no signals from outside.
- * raise and kill run a handler that the calling thread installed with signal(), else do what the
- * signal does by default: those that mean a bug (abort, ...) crash the domain with a backtrace, the
- * others that end a program end the domain with status 128 + signal. Signals go by number here:
- * strsignal would bring a second printf into every image.
+ * The one process: its number is 1, it has no parent, no children, and one signal from outside:
+ * SIGTERM, when the toolstack wants the domain to end. raise and kill run a handler that signal()
+ * or sigaction() installed, in the thread that calls them, else do what the signal does by default:
+ * those that mean a bug (abort, ...) crash the domain with a backtrace, the others that end a
+ * program end the domain with status 128 + signal. Signals go by number here: strsignal would bring
+ * a second printf into every image.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/reent.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "kernel/log.h"
 #include "lib/base/assert.h"
+#include "lib/base/atomic.h"
+#include "lib/libc/process.h"
 
 #define THE_PID 1
 
@@ -44,11 +47,21 @@ static bool means_a_bug(int sig)
            sig == SIGTRAP || sig == SIGSYS;
 }
 
+/* All threads' (newlib's own signal() would keep a table for each thread). */
+static _sig_func_ptr handlers[NSIG];
+
 static _sig_func_ptr handler_of(int sig)
 {
-    _sig_func_ptr *table = _REENT_SIG_FUNC(_REENT);
+    return load_acquire(&handlers[sig]);
+}
 
-    return table == NULL ? SIG_DFL : table[sig];
+_sig_func_ptr signal(int sig, _sig_func_ptr handler)
+{
+    if (sig <= 0 || sig >= NSIG || sig == SIGKILL || sig == SIGSTOP) {
+        errno = EINVAL;
+        return SIG_ERR;
+    }
+    return atomic_exchange(&handlers[sig], handler);
 }
 
 static void do_default(int sig)
@@ -76,7 +89,19 @@ int kill(pid_t pid, int sig)
     return 0;
 }
 
-/* Signals never come by themselves, so there is nothing that a mask could hold back. */
+int raise(int sig)
+{
+    return kill(THE_PID, sig);
+}
+
+void process_terminate(void)
+{
+    if (handler_of(SIGTERM) == SIG_DFL)
+        exit(0);
+    kill(THE_PID, SIGTERM);
+}
+
+/* Signals never interrupt a thread, so there is nothing that a mask could hold back. */
 int sigprocmask(int how UNUSED, const sigset_t *set UNUSED, sigset_t *old)
 {
     if (old != NULL)

@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include "kernel/lifecycle.h"
 #include "kernel/main.h"
+#include "kernel/thread.h"
+#include "lib/libc/process.h"
 #include "lib/libc/thread.h"
 #include "lib/posix/console_file.h"
 
@@ -31,11 +33,32 @@ static void run_destructors(void)
         fn[-1]();
 }
 
+static void terminate(void *arg)
+{
+    (void)arg;
+    (void)libc_thread_self();
+    process_terminate();
+}
+
+/* In a thread of its own: what the program does then may take long, and may use xenstore. */
+static bool shutdown_requested(enum lifecycle_request request)
+{
+    struct thread *t;
+
+    (void)request;
+    if (thread_create("shutdown", PRIO_HIGH, 0, terminate, NULL, &t) != 0)
+        return false;
+    thread_detach(t);
+    return true;
+}
+
 int app_main(int argc, char **argv)
 {
     (void)libc_thread_self();
     console_file_install();
-    atexit(run_destructors);
+    if (&__fini_array_start[0] != &__fini_array_end[0]) /* most programs have none */
+        atexit(run_destructors);
+    lifecycle_on_shutdown(shutdown_requested);
     run_constructors();
     exit(main(argc, argv, environ));
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "lib/net/budget.h"
 #include "lib/net/net.h"
+#include <lwip/ip_addr.h>
 
 /* sys_arch.c: the calling thread runs lwIP's timers; look whether one is due earlier than it
  * plans to wake (core lock held). */
@@ -17,6 +18,11 @@ void nic_kick_all(void);
 
 /* tcp.c: segments that the gate refused. */
 uint64_t tcp_gated(void);
+
+/* servers.c: the next name server that the user named; put all of these back where lwIP asks first.
+ * Core lock held. */
+void servers_add(const ip_addr_t *ip);
+void servers_restore(void);
 
 /* random.c: key for sequence numbers, drawn once. */
 void net_random_init(void);

@@ -3,7 +3,7 @@
  * Starting the network: the budget, lwIP, the interfaces, their addresses, in this order, once.
  * The first vif is the default route. "ip=..." of the kernel's command line configures the first
  * vif and outranks its xenstore key "ip"; all others follow their keys, or DHCP without one.
- * paravane.dns=ADDR[,ADDR] names servers where neither does.
+ * paravane.dns=ADDR[,ADDR] names servers that are asked before all others.
  */
 #include "lib/net/net.h"
 #include <stdlib.h>
@@ -22,7 +22,6 @@
 #include "lib/base/string.h"
 #include "lib/net/internal.h"
 #include "lib/net/nic.h"
-#include <lwip/dns.h>
 #include <lwip/tcpip.h>
 
 /* A quarter of memory for everything that the network holds. */
@@ -83,10 +82,10 @@ static void set_name_servers(void)
         *second++ = '\0';
     char *word[] = {text, second};
     net_lock();
-    for (u8_t i = 0; i < ARRAY_SIZE(word); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(word); i++) {
         ip_addr_t ip;
         if (word[i] != NULL && ipaddr_aton(word[i], &ip))
-            dns_setserver(i, &ip);
+            servers_add(&ip);
         else if (word[i] != NULL)
             log_warn("net: paravane.dns: \"%s\" is not an address", word[i]);
     }
@@ -130,8 +129,8 @@ int net_start(void)
         net_lock();
         tcpip_init(net_timers_adopt, NULL);
         net_unlock();
-        open_vifs();
         set_name_servers();
+        open_vifs();
         wait_for_addresses();
         started = true;
     }

@@ -5,8 +5,9 @@
  * In: netfront wakes the interface's thread, which polls a bounded number of frames under the core
  * lock. A frame in private pages becomes a chain of pbufs over them, charged to the budget while
  * they live; a small one that is only lent is copied. The chain goes through lwIP at once;
- * what a socket keeps it copies, so pages come back in microseconds, except those of
- * fragments and of segments that came too early, whose number is bounded (lwipopts.h).
+ * what a socket keeps it copies, so pages come back in microseconds, except those that are full
+ * enough for a stream to keep them (tcp.c), and those of fragments and of segments that came too
+ * early, whose number is bounded (lwipopts.h).
  *
  * Out: lwIP's chain is handed to netfront, which copies it. The backend is told when the core lock
  * is let go (lock.c), so a burst costs one notification.
@@ -36,7 +37,6 @@
 #include "lib/base/format.h"
 #include "lib/net/internal.h"
 #include <lwip/dhcp.h>
-#include <lwip/dns.h>
 #include <lwip/ethip6.h>
 #include <lwip/etharp.h>
 #include <lwip/inet_chksum.h>
@@ -75,6 +75,7 @@ static char hostname[HOSTNAME_MAX];
 struct page_pbuf {
     struct pbuf_custom custom;
     void *page;
+    struct stream_piece piece; /* in use while a stream keeps it */
 };
 
 static void free_page_pbuf(struct pbuf *p)
@@ -99,6 +100,26 @@ static struct pbuf *page_pbuf(const struct netfront_frag *frag)
     pp->page = frag->page;
     pp->custom.custom_free_function = free_page_pbuf;
     return pbuf_alloced_custom(PBUF_RAW, frag->len, PBUF_REF, &pp->custom, frag->data, frag->len);
+}
+
+static void release_piece(struct stream_piece *piece)
+{
+    pbuf_free(&CONTAINER_OF(piece, struct page_pbuf, piece)->custom.pbuf);
+}
+
+bool nic_is_page(const struct pbuf *p)
+{
+    return (p->flags & PBUF_FLAG_IS_CUSTOM) &&
+           ((const struct pbuf_custom *)p)->custom_free_function == free_page_pbuf;
+}
+
+struct stream_piece *nic_lend(struct pbuf *p)
+{
+    struct page_pbuf *pp = CONTAINER_OF(p, struct page_pbuf, custom.pbuf);
+    pbuf_ref(p);
+    pp->piece = (struct stream_piece){
+        .data = p->payload, .end = p->len, .memory = PAGE_SIZE, .release = release_piece};
+    return &pp->piece;
 }
 
 static struct pbuf *frag_pbuf(const struct netfront_frag *frag)
@@ -360,7 +381,7 @@ static void set_addresses(struct nic *nic)
         netif_set_addr(&nic->netif, &c->addr, &c->mask, &c->gateway);
     set_ip6(nic);
     for (unsigned i = 0; i < c->nr_dns; i++)
-        dns_setserver((u8_t)i, &c->dns[i]);
+        servers_add(&c->dns[i]);
 }
 
 static int attach(struct nic *nic)
@@ -480,11 +501,18 @@ bool nic_configured(struct nic *nic)
     return true;
 }
 
+void netif_ip6_text(const struct netif *n, unsigned slot, char *buf, size_t size)
+{
+    bool tentative = ip6_addr_istentative(netif_ip6_addr_state(n, slot));
+
+    format(buf, size, tentative ? "tentative" : "none");
+    if (ip6_addr_isvalid(netif_ip6_addr_state(n, slot)))
+        inet_ntop(AF_INET6, netif_ip6_addr(n, slot)->addr, buf, (socklen_t)size);
+}
+
 void nic_ip6_text(struct nic *nic, unsigned slot, char *buf, size_t size)
 {
-    format(buf, size, "none");
-    if (ip6_addr_isvalid(netif_ip6_addr_state(&nic->netif, slot)))
-        inet_ntop(AF_INET6, netif_ip6_addr(&nic->netif, slot)->addr, buf, (socklen_t)size);
+    netif_ip6_text(&nic->netif, slot, buf, size);
 }
 
 void nic_announce(struct nic *nic)

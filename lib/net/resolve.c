@@ -25,6 +25,9 @@
 
 #define ASK_TIMEOUT (40 * NSEC_PER_SEC) /* lwIP's own limit is shorter */
 #define ADDRESSES_MAX 2                 /* lwIP keeps one for each family */
+/* lwIP does not say whether a server said no or none said anything, but the latter takes it more
+ * than six seconds. A late no is called silence as well: that invites to ask again. */
+#define SILENCE (5 * NSEC_PER_SEC)
 
 /* --- asking --- */
 
@@ -56,10 +59,11 @@ static void on_answer(const char *name, const ip_addr_t *ip, void *arg)
 
 static int await_answer(struct question *q, ip_addr_t *out)
 {
+    nsec_t start = time_now();
     if (wait_until(&q->wait, load_acquire(&q->answered), time_now() + ASK_TIMEOUT) != 0)
         return EAI_AGAIN;
     *out = q->ip;
-    return q->found ? 0 : EAI_NONAME;
+    return q->found ? 0 : time_now() - start > SILENCE ? EAI_AGAIN : EAI_NONAME;
 }
 
 static int ask(const char *name, u8_t type, ip_addr_t *out)
@@ -70,6 +74,7 @@ static int ask(const char *name, u8_t type, ip_addr_t *out)
     waitq_init(&q->wait);
     q->users = 2;
     net_lock();
+    servers_restore();
     err_t err = dns_gethostbyname_addrtype(name, out, on_answer, q, type);
     net_unlock();
     if (err != ERR_INPROGRESS)
@@ -137,7 +142,8 @@ static int ask_all(const char *node, int family, struct found *f)
     ip_addr_t ip;
     if (family != AF_INET6 && (rc4 = ask(node, LWIP_DNS_ADDRTYPE_IPV4, &ip)) == 0)
         add(f, &ip);
-    bool six = family == AF_INET6 || (family == AF_UNSPEC && (rc4 != 0 || has_global_ip6()));
+    bool six = family == AF_INET6 ||
+               (family == AF_UNSPEC && rc4 != EAI_AGAIN && (rc4 != 0 || has_global_ip6()));
     if (six && (rc6 = ask(node, LWIP_DNS_ADDRTYPE_IPV6, &ip)) == 0)
         add(f, &ip);
     if (f->n > 0)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A queue of bytes in chunks. Data is always copied in, so that a received page never waits for a
- * program, and always to the end of the last chunk first, so that a thousand segments of one byte
- * cost a thousand bytes. New chunks grow with the queue up to a page: memory is at most
- * twice the data plus one small chunk. A segment is taken as a whole or not at all, hence
- * reserving before appending.
+ * A queue of bytes in pieces. A segment is copied, always to the end of the last chunk first, so
+ * that a thousand segments of one byte cost a thousand bytes; new chunks grow with the queue up to
+ * a page. Pages that are full enough are not copied but kept (tcp.c decides). Memory is at most
+ * twice the data plus one small chunk either way. A segment is taken as a whole or not at all,
+ * hence reserving before appending.
+ *
+ * I1 A lent piece has no room, so filling, which looks for room from the end backwards and stops
+ *    at the first piece without, never goes past one.
  */
 #include "lib/net/stream.h"
-#include <stdint.h>
 #include <string.h>
 #include "lib/base/errno.h"
 #include "lib/net/budget.h"
@@ -16,32 +18,36 @@
 #define CHUNK_LAST 4096
 
 struct chunk {
-    struct list link;
-    uint32_t start, end, size; /* of data[] */
+    struct stream_piece piece;
     uint8_t data[];
 };
 
 void stream_init(struct stream *s)
 {
-    list_init(&s->chunks);
+    list_init(&s->pieces);
     s->len = s->memory = 0;
 }
 
-static void free_chunk(struct stream *s, struct chunk *c)
+static void let_go(struct stream *s, struct stream_piece *p)
 {
-    s->memory -= sizeof(*c) + c->size;
-    list_remove(&c->link);
-    net_free(c);
+    s->memory -= p->memory;
+    list_remove(&p->link);
+    p->release(p);
 }
 
 void stream_clear(struct stream *s)
 {
-    list_for_each_safe (pos, &s->chunks)
-        free_chunk(s, list_entry(pos, struct chunk, link));
+    list_for_each_safe (pos, &s->pieces)
+        let_go(s, list_entry(pos, struct stream_piece, link));
     s->len = 0;
 }
 
-static struct chunk *add_chunk(struct stream *s, size_t want)
+static void free_chunk(struct stream_piece *p)
+{
+    net_free(CONTAINER_OF(p, struct chunk, piece));
+}
+
+static struct stream_piece *add_chunk(struct stream *s, size_t want)
 {
     size_t total = CHUNK_FIRST;
     while (total < CHUNK_LAST && total < sizeof(struct chunk) + MAX(want, s->len))
@@ -49,52 +55,53 @@ static struct chunk *add_chunk(struct stream *s, size_t want)
     struct chunk *c = net_alloc(total);
     if (c == NULL)
         return NULL;
-    c->start = c->end = 0;
-    c->size = (uint32_t)(total - sizeof(*c));
-    list_push_back(&s->chunks, &c->link);
+    c->piece = (struct stream_piece){.data = c->data,
+                                     .size = (uint32_t)(total - sizeof(*c)),
+                                     .memory = (uint32_t)total,
+                                     .release = free_chunk};
+    list_push_back(&s->pieces, &c->piece.link);
     s->memory += total;
-    return c;
+    return &c->piece;
 }
 
-static struct chunk *last_chunk(struct stream *s)
+static struct stream_piece *last_piece(struct stream *s)
 {
-    return list_empty(&s->chunks) ? NULL : list_entry(s->chunks.prev, struct chunk, link);
+    return list_empty(&s->pieces) ? NULL : list_entry(s->pieces.prev, struct stream_piece, link);
 }
 
-static size_t room_in(const struct chunk *c)
+static size_t room_in(const struct stream_piece *p)
 {
-    return c == NULL ? 0 : c->size - c->end;
+    return p == NULL ? 0 : p->size - p->end;
 }
 
-/* Room is the rest of the last chunk with data and empty chunks behind it. */
 int stream_reserve(struct stream *s, size_t len)
 {
-    struct chunk *last = last_chunk(s);
+    struct stream_piece *last = last_piece(s);
     size_t room = room_in(last);
     while (room < len) {
-        struct chunk *c = add_chunk(s, len - room);
-        if (c == NULL)
+        struct stream_piece *p = add_chunk(s, len - room);
+        if (p == NULL)
             break;
-        room += c->size;
+        room += p->size;
     }
     if (room >= len)
         return 0;
-    while ((last = last_chunk(s)) != NULL && last->end == 0)
-        free_chunk(s, last);
+    while ((last = last_piece(s)) != NULL && last->end == 0)
+        let_go(s, last);
     return -ENOMEM;
 }
 
-/* The first chunk that is not full. */
-static struct chunk *fill_chunk(struct stream *s)
+/* The first piece with room (I1). */
+static struct stream_piece *fill_piece(struct stream *s)
 {
-    struct chunk *c = last_chunk(s);
-    while (c->link.prev != &s->chunks) {
-        struct chunk *prev = list_entry(c->link.prev, struct chunk, link);
+    struct stream_piece *p = last_piece(s);
+    while (p->link.prev != &s->pieces) {
+        struct stream_piece *prev = list_entry(p->link.prev, struct stream_piece, link);
         if (room_in(prev) == 0)
             break;
-        c = prev;
+        p = prev;
     }
-    return c;
+    return p;
 }
 
 void stream_append(struct stream *s, const void *data, size_t len)
@@ -102,23 +109,32 @@ void stream_append(struct stream *s, const void *data, size_t len)
     const uint8_t *from = data;
     s->len += len;
     while (len > 0) {
-        struct chunk *c = fill_chunk(s);
-        size_t n = MIN(len, room_in(c));
-        memcpy(c->data + c->end, from, n);
-        c->end += (uint32_t)n;
+        struct stream_piece *p = fill_piece(s);
+        size_t n = MIN(len, room_in(p));
+        memcpy(CONTAINER_OF(p, struct chunk, piece)->data + p->end, from, n);
+        p->end += (uint32_t)n;
         from += n;
         len -= n;
     }
 }
 
+void stream_lend(struct stream *s, struct stream_piece *piece)
+{
+    piece->start = 0;
+    piece->size = piece->end; /* I1 */
+    list_push_back(&s->pieces, &piece->link);
+    s->memory += piece->memory;
+    s->len += piece->end;
+}
+
 size_t stream_peek(const struct stream *s, size_t skip, void *buf, size_t len)
 {
     size_t done = 0;
-    list_for_each (pos, &s->chunks) {
-        const struct chunk *c = list_entry(pos, struct chunk, link);
-        size_t have = c->end - c->start;
+    list_for_each (pos, &s->pieces) {
+        const struct stream_piece *p = list_entry(pos, struct stream_piece, link);
+        size_t have = p->end - p->start;
         size_t off = MIN(skip, have), n = MIN(have - off, len - done);
-        memcpy((uint8_t *)buf + done, c->data + c->start + off, n);
+        memcpy((uint8_t *)buf + done, p->data + p->start + off, n);
         skip -= off;
         done += n;
         if (done == len)
@@ -131,11 +147,11 @@ void stream_drop(struct stream *s, size_t len)
 {
     s->len -= len;
     while (len > 0) {
-        struct chunk *c = list_first(&s->chunks, struct chunk, link);
-        size_t n = MIN(len, c->end - c->start);
-        c->start += (uint32_t)n;
+        struct stream_piece *p = list_first(&s->pieces, struct stream_piece, link);
+        size_t n = MIN(len, p->end - p->start);
+        p->start += (uint32_t)n;
         len -= n;
-        if (c->start == c->end)
-            free_chunk(s, c);
+        if (p->start == p->end)
+            let_go(s, p);
     }
 }

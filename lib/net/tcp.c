@@ -2,9 +2,9 @@
 /*
  * Stream sockets over lwIP's raw TCP.
  *
- * In: lwIP hands over segments in order; they are copied to the socket's stream at once, and the
- * window opens again when the program reads. Out: data is copied into lwIP's segments as far as
- * the connection's share of the budget goes; acknowledgements make room.
+ * In: lwIP hands over segments in order; they are copied to the socket's stream at once, or their
+ * pages are kept in it, and the window opens again when the program reads. Out: data is copied into
+ * lwIP's segments as far as the connection's share of the budget goes; acknowledgements make room.
  *
  * The share (budget.c) shrinks as memory gets scarce, and the window follows it: what a program
  * read is credited to the peer only as far as window and unread data together stay within
@@ -20,7 +20,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <arch/page.h>
 #include "lib/net/internal.h"
+#include "lib/net/nic.h"
 #include "lib/net/sock.h"
 #include <lwip/opt.h>
 #include <lwip/priv/tcp_priv.h>
@@ -78,21 +80,32 @@ static size_t window_room(const struct sock *s)
     return taken < share ? share - taken : 0;
 }
 
+/* Does the peer have to hear now that the window has opened? When it could not send; when it has
+ * sent two segments or more and hears nothing else of them soon; and when a quarter of what may be
+ * unread is free again. Every acknowledgement costs the other side as much as a frame of 64 KiB. */
+static bool is_news(const struct tcp_pcb *pcb, bool was_shut)
+{
+    size_t opened = pcb->rcv_nxt + pcb->rcv_ann_wnd - pcb->rcv_ann_right_edge;
+    bool owed = (pcb->flags & TF_ACK_DELAY) && opened >= 2u * pcb->mss;
+    return (was_shut && pcb->rcv_ann_wnd >= pcb->mss) || owed ||
+           opened >= MIN(budget_share(), (size_t)TCP_WND) / 4;
+}
+
 /* The program took (len) bytes: open the window, as far as the share allows. */
 static void consumed(struct sock *s, size_t len)
 {
+    bool was_shut = s->tcp != NULL && s->tcp->rcv_ann_wnd < s->tcp->mss;
     s->withheld += len;
     while (s->tcp != NULL && s->withheld > 0) {
         u16_t step = (u16_t)MIN(MIN(s->withheld, window_room(s)), RECVED_STEP);
-        bool was_shut = s->tcp->rcv_ann_wnd < s->tcp->mss;
         if (step == 0)
             break;
         tcp_recved(s->tcp, step);
         s->withheld -= step;
-        if (was_shut && s->tcp->rcv_ann_wnd >= s->tcp->mss) {
-            tcp_ack_now(s->tcp); /* the peer waits */
-            tcp_output(s->tcp);
-        }
+    }
+    if (s->tcp != NULL && s->tcp->state != LISTEN && is_news(s->tcp, was_shut)) {
+        tcp_ack_now(s->tcp);
+        tcp_output(s->tcp);
     }
 }
 
@@ -147,9 +160,29 @@ static void note_addresses(struct sock *s)
     s->remote_port = s->tcp->remote_port;
 }
 
+/* Of a segment larger than the mtu the pages are kept, if they are at least half full. */
+static bool is_worth_keeping(const struct pbuf *chain)
+{
+    bool worth = chain->tot_len >= pbuf_clen(chain) * (PAGE_SIZE / 2);
+    for (const struct pbuf *p = chain; p != NULL && worth; p = p->next)
+        worth = p->len > 0 && nic_is_page(p);
+    return worth;
+}
+
+static void keep_chain(struct sock *s, struct pbuf *chain)
+{
+    for (struct pbuf *p = chain; p != NULL; p = p->next)
+        stream_lend(&s->stream, nic_lend(p));
+    pbuf_free(chain);
+}
+
 /* lwIP keeps what we refuse and offers it again. */
 static err_t take_chain(struct sock *s, struct pbuf *chain)
 {
+    if (is_worth_keeping(chain)) {
+        keep_chain(s, chain);
+        return ERR_OK;
+    }
     if (stream_reserve(&s->stream, chain->tot_len) != 0)
         return ERR_MEM;
     for (const struct pbuf *p = chain; p != NULL; p = p->next)

@@ -97,7 +97,7 @@ static struct pthread *adopt(struct libc_thread *libc)
 
     if (p == NULL)
         panic("no memory or slot for thread %s", thread_name(thread_current()));
-    p->thread = thread_current();
+    store_release(&p->thread, thread_current());
     p->libc = libc;
     strlcpy(p->name, thread_name(p->thread), sizeof(p->name));
     libc->pthread = p;
@@ -278,6 +278,25 @@ int sched_yield(void)
 {
     thread_yield();
     return 0;
+}
+
+int pthread_visit(pthread_t id, void (*fn)(struct thread *t, void *arg), void *arg)
+{
+    struct thread *t = NULL;
+    struct pthread *p;
+
+    for (;;) {
+        mutex_lock(&table_lock);
+        p = find(id);
+        if (p != NULL)
+            t = load_acquire(&p->thread);
+        if (t != NULL)
+            fn(t, arg);
+        mutex_unlock(&table_lock);
+        if (p == NULL || t != NULL)
+            return p != NULL ? 0 : ESRCH;
+        thread_yield(); /* it has not begun (I2) */
+    }
 }
 
 int pthread_setname_np(pthread_t id, const char *name)

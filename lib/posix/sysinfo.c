@@ -6,7 +6,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
-#include <arch/cpu.h>
+#include "kernel/cpus.h"
 #include "kernel/option.h"
 #include "kernel/page.h"
 #include "kernel/xenstore.h"
@@ -61,8 +61,9 @@ long sysconf(int name)
     case _SC_PAGESIZE:
         return PAGE_SIZE;
     case _SC_NPROCESSORS_CONF:
+        return (long)cpus_possible();
     case _SC_NPROCESSORS_ONLN:
-        return (long)cpu_count();
+        return (long)cpus_count();
     case _SC_PHYS_PAGES:
         return (long)page_count_total();
     case _SC_AVPHYS_PAGES:

@@ -16,9 +16,10 @@ SOURCES = ("Makefile", "apps", "arch", "frontends", "kernel", "lib", "linker", "
 HELLO_LIMIT = 131072
 
 
-def make(tree, build, *words, status=0):
+def make(tree, build, *words, status=0, **environment):
     done = subprocess.run(["make", "-j2", f"BUILD={build}", f"DEPS={DEPS}", *map(str, words)],
-                          cwd=tree, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+                          cwd=tree, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          env={**os.environ, **environment})
     text = done.stdout + done.stderr
     assert done.returncode == status, text
     return text
@@ -187,6 +188,37 @@ def assert_starts_unedited(config):
     assert settings["type"] == "pv" and settings["memory"] >= 4
     assert "vif" not in settings and "disk" not in settings
     assert "#vif" in config and "#disk" in config
+
+
+def made_there(copy, name):
+    """A build directory with an image, a snapshot of dom0 and downloads in it."""
+    build = copy[0] / name
+    for file in ("images/hello", "lab/bookworm/snap/ram", "downloads/package", "downloads/lab/package"):
+        (build / file).parent.mkdir(parents=True, exist_ok=True)
+        (build / file).touch()
+    return build
+
+
+def test_clean_keeps_only_the_downloads(copy):
+    build = made_there(copy, "to-clean")
+    make(copy[0], build, "clean")
+    assert [path.name for path in build.iterdir()] == ["downloads"]
+    assert (build / "downloads/package").exists() and (build / "downloads/lab/package").exists()
+    make(copy[0], build, "distclean")
+    assert not build.exists()
+
+
+def test_clean_has_nothing_against_a_clean_tree(copy):
+    for target in ("clean", "distclean"):
+        make(copy[0], copy[0] / "never-built", target)
+
+
+def test_another_processor_is_refused(tmp_path):
+    uname = tmp_path / "uname"
+    uname.write_text("#!/bin/sh\necho aarch64\n")
+    uname.chmod(0o755)
+    text = make(TOP, BUILD, "hello", status=2, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert "builds on x86-64 hosts only; this one is aarch64" in text
 
 
 def test_help_names_every_target():

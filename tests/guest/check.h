@@ -13,11 +13,16 @@
 struct test_case {
     const char *name;
     void (*fn)(void);
+    bool one_cpu; /* it is about threads of one CPU (census.h) */
 };
 
-#define CASE(name)         \
-    {                      \
-#name, test_##name \
+#define CASE(name)                \
+    {                             \
+#name, test_##name, false \
+    }
+#define CASE_ON_ONE_CPU(name)    \
+    {                            \
+#name, test_##name, true \
     }
 
 /* One for the whole image, however many files it has. */

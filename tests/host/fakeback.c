@@ -47,6 +47,13 @@ void fake_dev_set_back(struct fake_dev *dev, const char *name, const char *value
     fakexen_store_set(node(dev->back, name), "%s", value);
 }
 
+static bool fake_dev_back_is_on(struct fake_dev *dev, const char *name)
+{
+    const char *value = fakexen_store_get(node(dev->back, name));
+
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
 void fake_dev_set_state(struct fake_dev *dev, unsigned state)
 {
     dev->state = state;
@@ -258,11 +265,41 @@ static void net_take_piece(struct fake_net *net, const struct netif_tx_request *
     net_keep(net, req->gref, false);
 }
 
+/* The notes that follow the first request: only how to cut. */
+static void net_take_extra(struct fake_net *net, const struct netif_tx_request *req,
+                           struct netif_extra_info *extra)
+{
+    bool six = false;
+
+    memset(extra, 0, sizeof(*extra));
+    if (!(req->flags & NETTXF_extra_info))
+        return;
+    CHECK(back_ring_take(&net->tx, extra, sizeof(*extra)));
+    CHECK_EQ(extra->type, XEN_NETIF_EXTRA_TYPE_GSO);
+    CHECK_EQ(extra->flags, 0);
+    six = extra->u.gso.type == XEN_NETIF_GSO_TYPE_TCPV6;
+    CHECK(six || extra->u.gso.type == XEN_NETIF_GSO_TYPE_TCPV4);
+    CHECK(fake_dev_back_is_on(&net->dev, six ? "feature-gso-tcpv6" : "feature-gso-tcpv4"));
+    CHECK(fake_dev_back_is_on(&net->dev, "feature-sg"));
+    CHECK(extra->u.gso.size > 0 && extra->u.gso.size < req->size);
+    CHECK_EQ(extra->u.gso.features, 0);
+    CHECK(req->flags & NETTXF_csum_blank);
+}
+
+/* As Linux's backend does: the id is whatever lay there. */
+static void net_answer_extra(struct fake_net *net, const struct netif_extra_info *extra)
+{
+    if (extra->type != 0)
+        fake_net_answer_tx(net, extra->type | (unsigned)extra->flags << 8, NETIF_RSP_NULL);
+}
+
 /* The rest of a frame whose first request is (req[0]). */
 static void net_take_frame(struct fake_net *net, struct netif_tx_request *req)
 {
     unsigned total = req[0].size, n = 1, first = total;
+    struct netif_extra_info extra;
 
+    net_take_extra(net, &req[0], &extra);
     while (req[n - 1].flags & NETTXF_more_data) {
         CHECK(n < XEN_NETIF_NR_SLOTS_MIN);
         CHECK(back_ring_take(&net->tx, &req[n], sizeof(req[n])));
@@ -271,14 +308,21 @@ static void net_take_frame(struct fake_net *net, struct netif_tx_request *req)
     }
     memset(&net->last, 0, offsetof(struct fake_frame, data));
     net->last.flags = req[0].flags;
+    net->last.gso_size = extra.u.gso.size;
+    net->last.gso_type = extra.u.gso.type;
     net_take_piece(net, &req[0], first);
     CHECK(net->last.len >= 14);
     for (unsigned i = 1; i < n; i++)
         net_take_piece(net, &req[i], req[i].size);
     CHECK_EQ(net->last.len, total);
     net->nr_sent++;
-    for (unsigned i = 0; i < n; i++)
+    if (net->on_frame != NULL)
+        net->on_frame(net);
+    for (unsigned i = 0; i < n; i++) {
         fake_net_answer_tx(net, req[i].id, net->tx_status);
+        if (i == 0)
+            net_answer_extra(net, &extra);
+    }
 }
 
 void fake_net_run(struct fake_net *net)
@@ -363,6 +407,8 @@ static void blk_connect(struct fake_dev *dev)
                      fake_dev_front_number(dev, "event-channel"), sizeof(struct blkif_request), 32);
     fakexen_on_notify(blk->ring.port, blk_notified, blk);
     fake_dev_set_back(dev, "feature-flush-cache", blk->no_flush ? "0" : "1");
+    fake_dev_set_back(dev, "feature-persistent", blk->persistent ? "1" : "0");
+    blk->keeps = blk->persistent && fake_dev_front(dev, "feature-persistent") != NULL;
 }
 
 static void blk_disconnect(struct fake_dev *dev)
@@ -371,6 +417,8 @@ static void blk_disconnect(struct fake_dev *dev)
 
     fakexen_off_notify(blk->ring.port);
     back_ring_detach(&blk->ring);
+    if (blk->keeps && !blk->keep_mapped)
+        fake_blk_let_go(blk);
 }
 
 void fake_blk_create(struct fake_blk *blk, const char *id)
@@ -400,6 +448,18 @@ void fake_blk_let_go(struct fake_blk *blk)
     }
 }
 
+/* Map (ref), unless it is. */
+static void blk_keep(struct fake_blk *blk, gref_t ref, bool writable)
+{
+    for (unsigned i = 0; blk->keeps && i < blk->nr_kept; i++)
+        if (blk->kept[i].ref == ref)
+            return;
+    CHECK(blk->nr_kept < ARRAY_SIZE(blk->kept));
+    (void)fake_grant_map(ref, writable);
+    blk->kept[blk->nr_kept].ref = ref;
+    blk->kept[blk->nr_kept++].writable = writable;
+}
+
 static void blk_move(struct fake_blk *blk, const struct blkif_request *req, unsigned i, size_t at)
 {
     const struct blkif_request_segment *seg = &req->seg[i];
@@ -409,15 +469,12 @@ static void blk_move(struct fake_blk *blk, const struct blkif_request *req, unsi
 
     CHECK(seg->first_sect <= seg->last_sect && seg->last_sect < 8);
     CHECK(at + len <= sizeof(blk->data));
-    CHECK_EQ(fake_grant_is_readonly(seg->gref), write);
+    CHECK_EQ(fake_grant_is_readonly(seg->gref), write && !blk->keeps);
     rc = write ? fake_grant_read(seg->gref, offset, blk->data + at, len)
                : fake_grant_write(seg->gref, offset, blk->data + at, len);
     CHECK_EQ(rc, 0);
-    if (blk->keep_mapped && blk->nr_kept < ARRAY_SIZE(blk->kept)) {
-        (void)fake_grant_map(seg->gref, !write);
-        blk->kept[blk->nr_kept].ref = seg->gref;
-        blk->kept[blk->nr_kept++].writable = !write;
-    }
+    if (blk->keeps || blk->keep_mapped)
+        blk_keep(blk, seg->gref, blk->keeps || !write);
 }
 
 void fake_blk_answer(struct fake_blk *blk, uint64_t id, unsigned operation, int status)

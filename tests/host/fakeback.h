@@ -71,6 +71,7 @@ void back_ring_push(struct back_ring *r);
 
 struct fake_frame {
     unsigned len, flags, nr_slots;
+    unsigned gso_size, gso_type; /* 0: not to be cut */
     uint8_t data[65536];
 };
 
@@ -82,6 +83,7 @@ struct fake_net {
     int16_t tx_status; /* of the answers */
     unsigned nr_sent;  /* frames from the guest; the last one: */
     struct fake_frame last;
+    void (*on_frame)(struct fake_net *net); /* sees each, NULL: nobody does */
     /* Kept mappings. */
     struct {
         gref_t ref;
@@ -118,8 +120,11 @@ struct fake_blk {
     struct back_ring ring;
     uint64_t base; /* sector that data begins with */
     bool no_flush; /* does not offer feature-flush-cache */
+    /* Offers feature-persistent: keeps what it mapped until it disconnects, as Linux's. */
+    bool persistent;
     uint8_t data[1 << 20];
     bool hold;        /* keeps requests in held */
+    bool keeps;       /* the frontend agrees to persistent */
     bool keep_mapped; /* maps every page until fake_blk_let_go */
     unsigned reads, writes, flushes, barriers, most_held;
     struct blkif_request held[FAKE_BLK_HELD];

@@ -16,9 +16,10 @@ host-modules := \
     kernel/time.c kernel/bytering.c kernel/option.c kernel/log.c kernel/console.c \
     kernel/evtchn.c kernel/evtchn_2l.c kernel/evtchn_fifo.c kernel/grant.c \
     kernel/xswire.c kernel/xswatch.c kernel/xenstore.c kernel/lifecycle.c \
+    kernel/hotplug.c \
     frontends/common/xenbus.c frontends/netfront/netfront.c frontends/netfront/tx.c \
-    frontends/netfront/rx.c frontends/blkfront/blkfront.c frontends/blkfront/request.c \
-    frontends/blkfront/sync.c \
+    frontends/netfront/segment.c frontends/netfront/rx.c frontends/blkfront/blkfront.c frontends/blkfront/request.c \
+    frontends/blkfront/pool.c frontends/blkfront/sync.c \
     lib/fs/block.c lib/fs/memdev.c lib/fs/erofs.c \
     lib/libc/chacha.c lib/libc/timespec.c \
     lib/posix/fd.c lib/posix/poll.c lib/posix/select.c lib/posix/pipe.c lib/posix/park.c \
@@ -35,8 +36,8 @@ host-modules += $(host-net) $(LWIP_SRCS)
 # (on the command line: only these)
 host-test-files := $(sort $(wildcard tests/host/test_*.c))
 host-tests := \
-    tests/host/main.c tests/host/hostarch.c tests/host/hostmem.c tests/host/hostthread.c \
-    tests/host/fakexen.c tests/host/fakestore.c tests/host/fakeback.c \
+    tests/host/main.c tests/host/hostarch.c tests/host/hostcpus.c tests/host/hostmem.c \
+    tests/host/hostthread.c tests/host/fakexen.c tests/host/fakestore.c tests/host/fakeback.c \
     tests/host/fuzz_erofs.c $(host-test-files)
 
 HOST_CPPFLAGS := -DPARAVANE_HOST -D__XEN_INTERFACE_VERSION__=0x00040e00 -D_GNU_SOURCE \
@@ -101,22 +102,44 @@ $(host-images)/made: tests/host/erofs-images
 
 # The allocators on several CPUs at once, under the thread sanitizer.
 host-race := $(BUILD)/host/race
-host-race-srcs := tests/host/race.c kernel/page.c kernel/heap.c kernel/vmap.c
+host-race-srcs := tests/host/race.c tests/host/racecpus.c kernel/page.c kernel/heap.c kernel/vmap.c
 $(host-race): $(host-race-srcs) $(wildcard kernel/*.h lib/base/*.h tests/host/include-race/arch/*.h)
 	@mkdir -p $(@D)
 	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
 	    -std=gnu11 -O1 -g -pthread -fsanitize=thread $(host-race-srcs) -o $@
 
 host-race-evtchn := $(BUILD)/host/race_evtchn
-host-race-evtchn-srcs := tests/host/race_evtchn.c kernel/evtchn.c kernel/evtchn_2l.c \
-    kernel/evtchn_fifo.c
+host-race-evtchn-srcs := tests/host/race_evtchn.c tests/host/racecpus.c kernel/evtchn.c \
+    kernel/evtchn_2l.c kernel/evtchn_fifo.c
 $(host-race-evtchn): $(host-race-evtchn-srcs) $(wildcard kernel/*.h lib/base/*.h tests/host/include-race/arch/*.h)
 	@mkdir -p $(@D)
 	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
 	    -std=gnu11 -O1 -g -pthread -fsanitize=thread $(host-race-evtchn-srcs) -o $@
 
+# The scheduler (tests/host/sched): in every order of its atomic operations, and on threads of the host.
+# Both are tests of the runner (test_sched.c).
+host-sched-srcs := tests/host/sched/inside.c tests/host/sched/machine.c kernel/wait.c \
+    kernel/mutex.c kernel/time.c kernel/cpus.c lib/posix/park.c
+host-sched-deps := $(wildcard kernel/*.[ch] lib/base/*.h tests/host/sched/*.[ch] tests/host/sched/include/arch/*.h)
+host-sched-flags = -Itests/host/sched/include $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
+    -std=gnu11 -g -fno-omit-frame-pointer -fno-strict-aliasing
+host-explore := $(BUILD)/host/explore
+$(host-explore): $(host-sched-deps)
+	@mkdir -p $(@D)
+	$(HOST_CC) $(host-sched-flags) -O2 -DSPINS=2 -include tests/host/sched/points.h \
+	    tests/host/sched/explore.c tests/host/sched/scenarios.c $(host-sched-srcs) -o $@
+
+# (-Wno-tsan: it knows no fences; the explorer does)
+host-storm := $(BUILD)/host/storm
+$(host-storm): $(host-sched-deps)
+	@mkdir -p $(@D)
+	$(HOST_CC) $(host-sched-flags) -O1 -pthread -fsanitize=thread -Wno-tsan \
+	    tests/host/sched/storm.c $(host-sched-srcs) -o $@
+
+$(BUILD)/host/tests/host/test_sched.o: HOST_CPPFLAGS += -DHOST_BIN='"$(abspath $(BUILD))/host"'
+
 .PHONY: check-host
-check-host: $(host-runner) $(host-images)/made $(host-race) $(host-race-evtchn) ## host tests of the real modules, under sanitizers
+check-host: $(host-runner) $(host-images)/made $(host-race) $(host-race-evtchn) $(host-explore) $(host-storm) ## host tests of the real modules, under sanitizers
 	$(host-race)
 	$(host-race-evtchn)
 	ASAN_OPTIONS=detect_leaks=0 $(host-runner)

@@ -70,9 +70,18 @@ void host_raise_upcall(void);
 
 /* ---- CPUs ---- */
 
-/* Which CPU the code believes to run on (host_cpu), of how many. */
-extern unsigned host_cpu, host_cpu_count;
+/* Which CPU the code believes to run on. */
+extern unsigned host_cpu;
 extern bool host_irq_on;
+
+/* The host's kernel/cpus.h (hostcpus.c): CPU 0 is online, and those that a test adds here. Whoever
+ * brings CPUs up or takes them down changes only this set, and every attempt is noted:
+ * "+1 -2 " for CPU 1 up, CPU 2 down. The next one fails with host_cpus_error, if that is not 0. */
+struct cpumask;
+extern struct cpumask host_cpus_online;
+extern unsigned host_cpus_possible;
+extern char host_cpus_notes[256];
+extern int host_cpus_error;
 
 /* ---- messages ---- */
 

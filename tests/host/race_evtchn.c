@@ -300,6 +300,14 @@ int hypercall_evtchn(unsigned op, void *arg)
     return rc;
 }
 
+/* Nobody polls here. */
+int hypercall_sched(unsigned op, void *arg)
+{
+    (void)op;
+    (void)arg;
+    return -ENOSYS;
+}
+
 /* ---- the storm ---- */
 
 static bool over;

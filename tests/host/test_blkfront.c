@@ -191,6 +191,15 @@ TEST(blkfront, open_judges_the_geometry)
         host_logged("vbd/51712: key \"sector-size\" is 513, not a power of two; check the disk="));
 }
 
+TEST(blkfront, small_disks_are_announced_in_kib)
+{
+    fake_blk_create(&blk, "51712");
+    fake_dev_set_back(&blk.dev, "sectors", "88");
+    CHECK_EQ(open_vbd(), 0);
+    CHECK(host_logged("xvda: 44 KiB, sectors"));
+    end();
+}
+
 TEST(blkfront, open_knows_read_only_disks)
 {
     static const struct {
@@ -606,6 +615,181 @@ TEST(blkfront, bounces_for_a_backend_that_is_not_trusted)
     CHECK_MEM(buf, blk.data, 4608);
     dispose(&t);
     end();
+}
+
+/* ---- pages that stay granted ---- */
+
+static void begin_pooled(void)
+{
+    fake_blk_create(&blk, "51712");
+    blk.persistent = true;
+    CHECK_EQ(open_vbd(), 0);
+    CHECK(blk.keeps);
+    CHECK(info().persistent);
+}
+
+TEST(blkfront, pooled_transfers_any_range)
+{
+    begin_pooled();
+    fill_random(want, sizeof(want));
+    memcpy(blk.data, want, sizeof(want));
+    for (unsigned i = 0; i < 300; i++) {
+        uint64_t at = test_random_below(2048);
+        size_t len = 1 + test_random_below(MIN(2048 - at, 300));
+
+        fill_random(buf, len * 512);
+        if (test_random_below(2)) {
+            memcpy(want + at * 512, buf, len * 512);
+            CHECK_EQ(blkfront_write(bf, at, buf, len * 512), 0);
+        } else {
+            CHECK_EQ(blkfront_read(bf, at, buf, len * 512), 0);
+            CHECK_MEM(buf, want + at * 512, len * 512);
+        }
+    }
+    CHECK_MEM(blk.data, want, sizeof(want));
+    end();
+}
+
+/* All of the pool, which is small here, is in use and the rest waits; no other grant is made. */
+TEST(blkfront, pooled_requests_wait_for_pages_in_order)
+{
+    static struct trial t[40];
+    unsigned before = grant_count_used();
+
+    begin_pooled();
+    fill_random(blk.data, sizeof(blk.data));
+    for (unsigned round = 0; round < 5; round++) {
+        blk.hold = true;
+        nr_ended = 0;
+        for (unsigned i = 0; i < 40; i++) {
+            prepare(&t[i], i % 3 ? BLKFRONT_READ : BLKFRONT_WRITE, 8 * i, 1 + (i + round) % 11);
+            CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+        }
+        fakexen_settle();
+        CHECK(blk.nr_held >= 5 && blk.nr_held < 32);
+        CHECK(grant_count_used() - before <= 64 + 1);
+        blk.hold = false;
+        fake_blk_release(&blk);
+        fakexen_settle();
+        for (unsigned i = 0; i < 40; i++) {
+            CHECK_EQ(t[i].io.status, 0);
+            CHECK_EQ(t[i].order, i);
+            dispose(&t[i]);
+        }
+    }
+    CHECK(blk.nr_kept <= 64);
+    end();
+    CHECK_EQ(grant_count_used(), before);
+}
+
+TEST_RAM(blkfront, pooled_requests_fill_the_ring_of_a_larger_domain, 32768)
+{
+    static struct trial t[32];
+
+    begin_pooled();
+    blk.hold = true;
+    for (unsigned i = 0; i < 32; i++) {
+        prepare(&t[i], BLKFRONT_READ, 0, 11);
+        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+    }
+    fakexen_settle();
+    CHECK_EQ(blk.nr_held, 32);
+    fake_blk_release(&blk);
+    fakexen_settle();
+    for (unsigned i = 0; i < 32; i++)
+        dispose(&t[i]);
+    end();
+    test_pass(); /* the grant table has grown by a page */
+}
+
+/* A page that stays mapped is nobody's loss, and the caller's are never granted. */
+TEST(blkfront, pooled_pages_stay_mapped_and_the_callers_are_not)
+{
+    struct trial t;
+
+    begin_pooled();
+    prepare(&t, BLKFRONT_WRITE, 0, 3);
+    memset(t.io.page[0], 1, 4096);
+    CHECK_EQ(blkfront_submit(bf, &t.io), 0);
+    fakexen_settle();
+    CHECK_EQ(t.ended, 1);
+    CHECK_EQ(t.io.status, 0);
+    CHECK_EQ(blk.nr_kept, 3);
+    memset(t.io.page[0], 2, 4096);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(fake_grant_read(blk.kept[i].ref, 0, buf, 4096), 0);
+        CHECK(memchr(buf, 2, 4096) == NULL);
+    }
+    dispose(&t);
+    CHECK_EQ(grant_count_quarantined(), 0);
+    end();
+    CHECK_EQ(grant_count_quarantined(), 0);
+}
+
+TEST(blkfront, pooled_is_not_agreed_to_by_halves)
+{
+    static const char *const trusted[] = {"0", "1"};
+
+    for (unsigned i = 0; i < 2; i++) {
+        fake_blk_create(&blk, "51712");
+        blk.persistent = i == 0;
+        fake_dev_set_front(&blk.dev, "trusted", trusted[i]);
+        CHECK_EQ(open_vbd(), 0);
+        CHECK_EQ(fake_dev_front(&blk.dev, "feature-persistent") != NULL, i == 1);
+        CHECK(!info().persistent);
+        CHECK_EQ(blkfront_write(bf, 0, buf, 5000 / 512 * 512), 0);
+        CHECK_EQ(blk.nr_kept, 0);
+        end();
+    }
+}
+
+TEST_RAM(blkfront, pooled_is_not_for_a_small_domain, 2048)
+{
+    fake_blk_create(&blk, "51712");
+    blk.persistent = true;
+    CHECK_EQ(open_vbd(), 0);
+    CHECK(!blk.keeps && !info().persistent);
+    CHECK_EQ(blkfront_write(bf, 0, buf, 4096), 0);
+    end();
+}
+
+TEST(blkfront, pooled_serves_one_by_one_without_memory)
+{
+    static void *hog[HOST_RAM_PAGES];
+    static struct trial t[5];
+    size_t n = 0;
+
+    begin_pooled();
+    fill_random(blk.data, sizeof(blk.data));
+    for (unsigned i = 0; i < 5; i++)
+        prepare(&t[i], BLKFRONT_READ, 88 * i, 11);
+    while (page_count_free() > 0)
+        hog[n++] = page_alloc();
+    for (unsigned i = 0; i < 5; i++)
+        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+    fakexen_settle();
+    for (unsigned i = 0; i < 5; i++) {
+        CHECK_EQ(t[i].io.status, 0);
+        CHECK_MEM(t[i].io.page[10], blk.data + (11 * i + 10) * 4096, 4096);
+        dispose(&t[i]);
+    }
+    CHECK_EQ(blk.most_held, 1);
+    while (n > 0)
+        page_free(hog[--n]);
+    end();
+}
+
+TEST(blkfront, pooled_hostile_backend_that_does_not_let_go)
+{
+    begin_pooled();
+    blk.keep_mapped = true;
+    CHECK_EQ(blkfront_write(bf, 0, buf, 20 * 4096), 0);
+    CHECK(blk.nr_kept >= 11);
+    blkfront_close(bf);
+    bf = NULL;
+    CHECK_EQ(grant_count_quarantined(), blk.nr_kept);
+    end();
+    CHECK_EQ(grant_count_quarantined(), 0);
 }
 
 TEST(blkfront, serves_several_disks)

@@ -9,6 +9,7 @@
 #include <arch/evtchn.h>
 #include <arch/irq.h>
 #include <string.h>
+#include "kernel/cpus.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/base/errno.h"
@@ -372,6 +373,7 @@ TEST_BOTH(moves_a_port_with_its_pending_event)
     struct seen s = {.eoi = EOI_WORKED};
     port_t port = bind(&s);
 
+    (void)cpumask_add(&host_cpus_online, 1);
     CHECK_EQ(evtchn_cpu_init(1), 0);
     host_irq_on = false;
     fakexen_raise(port);
@@ -387,6 +389,111 @@ TEST_BOTH(moves_a_port_with_its_pending_event)
     dispatch_on(1);
     CHECK_EQ(s.calls, 2);
     evtchn_unbind(port);
+}
+
+TEST_BOTH(refuses_a_cpu_that_is_offline)
+{
+    struct seen s = {.eoi = EOI_WORKED};
+    port_t port = bind(&s);
+
+    CHECK_EQ(evtchn_cpu_init(1), 0);
+    CHECK_EQ(evtchn_set_cpu(port, 1), -EINVAL);
+    CHECK_EQ(evtchn_set_cpu(port, 5), -EINVAL);
+    fakexen_raise(port); /* still here */
+    CHECK_EQ(s.calls, 1);
+    evtchn_unbind(port);
+}
+
+#define MOVED 5
+
+/* Ports of CPU 1, which then goes: one idle, one with an event, one with an event and another on
+ * its way, one whose EOI is owed, one owed that has an event. */
+struct moved {
+    struct seen s[MOVED];
+    port_t port[MOVED], ipi;
+    struct seen ipi_seen;
+};
+
+static void leave_cpu_1(struct moved *m)
+{
+    (void)cpumask_add(&host_cpus_online, 1);
+    CHECK_EQ(evtchn_cpu_init(1), 0);
+    CHECK_EQ(evtchn_bind_ipi(1, note, &m->ipi_seen, &m->ipi), 0);
+    for (int i = 0; i < MOVED; i++) {
+        m->s[i] = (struct seen){.eoi = i < 3 ? EOI_WORKED : EOI_NOT};
+        m->port[i] = bind(&m->s[i]);
+        CHECK_EQ(evtchn_set_cpu(m->port[i], 1), 0);
+    }
+    fakexen_raise(m->port[3]);
+    fakexen_raise(m->port[4]);
+    dispatch_on(1);
+    fakexen_raise(m->port[4]);
+    fakexen_raise(m->port[1]);
+    fakexen_raise(m->port[2]);
+    fakexen_raise(m->port[2]);
+    CHECK_EQ(evtchn_notify(m->ipi), 0);
+    (void)cpumask_remove(&host_cpus_online, 1);
+    evtchn_cpu_evacuate(1);
+}
+
+static void unbind_all(struct moved *m)
+{
+    for (int i = 0; i < MOVED; i++)
+        evtchn_unbind(m->port[i]);
+    evtchn_unbind(m->ipi);
+}
+
+TEST_BOTH(moves_the_ports_of_a_cpu_that_is_down)
+{
+    static const unsigned so_far[MOVED] = {0, 1, 1, 1, 1}, at_last[MOVED] = {1, 2, 2, 2, 3};
+    struct moved m = {.ipi = PORT_NONE};
+
+    leave_cpu_1(&m);
+    dispatch_on(0);
+    for (int i = 0; i < MOVED; i++)
+        CHECK_EQ(m.s[i].calls, so_far[i]);
+    evtchn_eoi(m.port[4], true); /* what came while it was owed */
+    dispatch_on(0);
+    CHECK_EQ(m.s[4].calls, 2);
+    evtchn_eoi(m.port[3], true);
+    evtchn_eoi(m.port[4], true);
+    for (int i = 0; i < MOVED; i++)
+        fakexen_raise(m.port[i]);
+    dispatch_on(0);
+    for (int i = 0; i < MOVED; i++)
+        CHECK_EQ(m.s[i].calls, at_last[i]);
+    unbind_all(&m);
+}
+
+TEST_BOTH(keeps_the_interrupts_of_a_cpu_that_is_down)
+{
+    struct moved m = {.ipi = PORT_NONE};
+
+    leave_cpu_1(&m);
+    dispatch_on(0);
+    CHECK_EQ(m.ipi_seen.calls, 0);
+    dispatch_on(1); /* it is back */
+    CHECK_EQ(m.ipi_seen.calls, 1);
+    CHECK_EQ(evtchn_notify(m.ipi), 0);
+    dispatch_on(1);
+    CHECK_EQ(m.ipi_seen.calls, 2);
+    unbind_all(&m);
+}
+
+TEST_BOTH(takes_ports_again_once_the_cpu_is_back)
+{
+    struct moved m = {.ipi = PORT_NONE};
+
+    leave_cpu_1(&m);
+    dispatch_on(0);
+    (void)cpumask_add(&host_cpus_online, 1);
+    CHECK_EQ(evtchn_set_cpu(m.port[0], 1), 0);
+    fakexen_raise(m.port[0]);
+    dispatch_on(0);
+    CHECK_EQ(m.s[0].calls, 0);
+    dispatch_on(1);
+    CHECK_EQ(m.s[0].calls, 1);
+    unbind_all(&m);
 }
 
 /* ---- the choice of the ABI, and its limits ---- */

@@ -47,6 +47,20 @@ TEST(log, takes_its_level_from_the_command_line)
     CHECK(host_logged("no such level: loud"));
 }
 
+TEST(log, says_what_was_postponed_before_the_next_line_and_once)
+{
+    const char *late, *next;
+
+    log_postpone("NMI");
+    CHECK(!host_logged("NMI"));
+    log_info("next");
+    late = strstr(host_log(), "warning: NMI, some time ago\n");
+    next = strstr(host_log(), "] next\n");
+    CHECK(late != NULL && next != NULL && late < next);
+    log_info("another");
+    CHECK(strstr(next, "NMI") == NULL);
+}
+
 TEST(log, cuts_long_lines_but_ends_them)
 {
     char text[1000];

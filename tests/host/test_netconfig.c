@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What users write as addresses of an interface. */
+/* What users write as addresses of an interface and of name servers. */
 #include "lib/net/config.h"
 #include <errno.h>
 #include <string.h>
+#include "lib/net/internal.h"
+#include "lib/net/nic.h"
 #include "tests/host/test.h"
+#include <lwip/dns.h>
 
 static const char *show(const ip4_addr_t *ip)
 {
@@ -104,6 +107,22 @@ TEST(netconfig, refuses_the_whole_text_when_a_part_is_wrong)
     }
 }
 
+TEST(netconfig, says_what_becomes_of_an_ip6_address)
+{
+    static struct netif n;
+    char text[64];
+
+    netif_ip6_text(&n, 0, text, sizeof(text));
+    CHECK_STR(text, "none");
+    ip6addr_aton("fe80::1", ip_2_ip6(&n.ip6_addr[0]));
+    n.ip6_addr_state[0] = IP6_ADDR_TENTATIVE;
+    netif_ip6_text(&n, 0, text, sizeof(text));
+    CHECK_STR(text, "tentative");
+    n.ip6_addr_state[0] = IP6_ADDR_PREFERRED;
+    netif_ip6_text(&n, 0, text, sizeof(text));
+    CHECK_STR(text, "fe80::1");
+}
+
 TEST(netconfig, refuses_text_longer_than_it_can_hold)
 {
     char text[1000];
@@ -111,4 +130,30 @@ TEST(netconfig, refuses_text_longer_than_it_can_hold)
     memset(text, '1', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
     CHECK_EQ(config_parse(text, &c), -EINVAL);
+}
+
+static const ip_addr_t *server(const char *text)
+{
+    static ip_addr_t ip;
+    CHECK(ipaddr_aton(text, &ip));
+    return &ip;
+}
+
+TEST(netconfig, servers_that_the_user_named_outrank_those_of_the_network)
+{
+    servers_add(server("192.0.2.53"));
+    dns_setserver(0, server("198.51.100.1")); /* as DHCP and routers do */
+    dns_setserver(1, server("198.51.100.2"));
+    servers_restore();
+    CHECK_STR(ipaddr_ntoa(dns_getserver(0)), "192.0.2.53");
+    CHECK_STR(ipaddr_ntoa(dns_getserver(1)), "198.51.100.2");
+}
+
+TEST(netconfig, servers_beyond_what_can_be_asked_are_left_out)
+{
+    static const char *const named[] = {"192.0.2.1", "192.0.2.2", "2001:db8::3", "192.0.2.4"};
+    for (unsigned i = 0; i < ARRAY_SIZE(named); i++)
+        servers_add(server(named[i]));
+    CHECK_STR(ipaddr_ntoa(dns_getserver(0)), "192.0.2.1");
+    CHECK(IP_IS_V6(dns_getserver(DNS_MAX_SERVERS - 1)));
 }

@@ -121,13 +121,13 @@ TEST(page, every_page_can_be_had_and_then_no_more)
 TEST(page, a_run_takes_no_more_than_it_asks_for)
 {
     size_t before = page_count_free();
-    void *run = page_alloc_run(1023), *rest;
+    void *run = page_alloc_run(511), *rest;
 
     CHECK(run != NULL);
-    CHECK_EQ(page_count_free(), before - 1023);
+    CHECK_EQ(page_count_free(), before - 511);
     rest = page_alloc();
-    CHECK_EQ(rest, (char *)run + 1023 * PAGE_SIZE);
-    page_free_run(run, 1023);
+    CHECK_EQ(rest, (char *)run + 511 * PAGE_SIZE);
+    page_free_run(run, 511);
     page_free(rest);
 }
 
@@ -145,6 +145,71 @@ TEST_RAM(page, ranges_handed_over_later_are_used_exactly, 1024)
     }
     CHECK_EQ(page_alloc(), NULL);
     test_pass(); /* with fewer pages than before */
+}
+
+static void *rescue;
+static unsigned shortages;
+
+static void give_rescue(void)
+{
+    shortages++;
+    if (rescue != NULL)
+        page_free(rescue);
+    rescue = NULL;
+}
+
+/* A promise of PARTS times 100 pages, of which each takes 10 to map. */
+#define PARTS 4
+static bool fetch_part(void);
+static struct page_promise coming = {fetch_part, PARTS * 100, PARTS * 10};
+static unsigned fetched;
+
+static bool fetch_part(void)
+{
+    if (fetched == PARTS)
+        return false;
+    page_add(512 + 128 * fetched, 90);
+    fetched++;
+    coming.pages -= 100;
+    coming.tables -= 10;
+    return true;
+}
+
+TEST_RAM(page, promised_pages_count_as_free_and_come_when_they_are_needed, 1024)
+{
+    while (page_count_free() > 0)
+        CHECK(page_alloc() != NULL);
+    page_promise(&coming);
+    CHECK_EQ(page_count_free(), PARTS * 90);
+    CHECK_EQ(page_alloc_now(), NULL);
+    CHECK_EQ(fetched, 0);
+    CHECK(page_alloc() != NULL);
+    CHECK_EQ(fetched, 1);
+    CHECK_EQ(page_count_free(), PARTS * 90 - 1);
+    CHECK(page_alloc_run(64) != NULL && fetched == 1);
+    CHECK(page_alloc_run(64) != NULL && fetched == 2); /* a part has only one */
+    CHECK_EQ(page_alloc_order(7), NULL); /* no part ever has it: all have been fetched */
+    CHECK_EQ(fetched, PARTS);
+    for (int i = 0; i < PARTS * 90 - 129; i++)
+        CHECK(page_alloc() != NULL);
+    CHECK_EQ(page_alloc(), NULL);
+    CHECK_EQ(page_count_free(), 0);
+    test_pass(); /* with fewer pages than before */
+}
+
+TEST_RAM(page, a_shortage_is_only_told_when_nothing_more_will_come, 1024)
+{
+    page_on_shortage(give_rescue);
+    rescue = page_alloc();
+    while (page_count_free() > 0)
+        CHECK(page_alloc() != NULL);
+    page_promise(&coming);
+    for (int i = 0; i < PARTS * 90; i++)
+        CHECK(page_alloc() != NULL);
+    CHECK_EQ(shortages, 0);
+    CHECK(page_alloc() != NULL);
+    CHECK_EQ(shortages, 1);
+    test_pass();
 }
 
 TEST(page, zeroed_pages_are_zero)
@@ -181,17 +246,6 @@ TEST(page, more_than_the_largest_order_is_refused)
     CHECK_EQ(page_alloc_order(PAGE_ORDER_MAX + 1), NULL);
     CHECK_EQ(page_alloc_run(((size_t)1 << PAGE_ORDER_MAX) + 1), NULL);
     CHECK_EQ(page_alloc_run(0), NULL);
-}
-
-static void *rescue;
-static unsigned shortages;
-
-static void give_rescue(void)
-{
-    shortages++;
-    if (rescue != NULL)
-        page_free(rescue);
-    rescue = NULL;
 }
 
 TEST_RAM(page, a_shortage_asks_for_memory_and_tries_again, 1024)

@@ -180,6 +180,27 @@ SOCKET_TEST(three_megabytes_arrive_in_order_through_a_small_budget)
     close_pair(p);
 }
 
+/* Reading opens the window and the sender hears of it at once: the only time that passes is the
+ * reader's own. (The fake clock moves only when all threads wait.) */
+SOCKET_TEST(a_sender_hears_of_a_window_that_opens)
+{
+    static char buf[60000];
+    static const size_t piece[] = {3000, 20000, sizeof(buf)};
+    for (unsigned i = 0; i < 3; i++) {
+        struct pair p = pair();
+        nsec_t begin = time_now(), slept = 0;
+        struct thread *t = start(send_much, &p.a);
+        do {
+            sleep_ms(10); /* the window shuts */
+            slept += 10 * NSEC_PER_MSEC;
+        } while (recv(p.b, buf, piece[i], 0) > 0);
+        thread_join(t);
+        CHECK((time_now() - begin - slept) / NSEC_PER_MSEC < 100);
+        close_pair(p);
+        sleep_ms(300000); /* the port is free again */
+    }
+}
+
 SOCKET_TEST(waitall_fills_the_buffers_and_peek_leaves_them)
 {
     struct pair p = pair();

@@ -50,6 +50,69 @@ TEST(stream, gives_back_in_order_whatever_the_pieces)
     CHECK_EQ(used(), 0);
 }
 
+/* A page that is lent, and whether the stream still has it. */
+struct lent {
+    struct stream_piece piece;
+    unsigned char data[4096];
+    bool released;
+};
+
+static void release(struct stream_piece *piece)
+{
+    struct lent *l = CONTAINER_OF(piece, struct lent, piece);
+    CHECK(!l->released);
+    l->released = true;
+    memset(l->data, 0xdb, sizeof(l->data)); /* nobody reads it any more */
+}
+
+static void lend(struct stream *s, struct lent *l, size_t from, size_t len)
+{
+    fill(l->data, from, len);
+    l->released = false;
+    l->piece = (struct stream_piece){
+        .data = l->data, .end = (uint32_t)len, .memory = 4096, .release = release};
+    stream_lend(s, &l->piece);
+}
+
+TEST(stream, keeps_the_order_of_what_is_copied_and_what_is_lent)
+{
+    static struct lent page[500];
+    struct stream s;
+    size_t in = 0, out = 0;
+    unsigned nr = 0;
+    budget_init(8 << 20);
+    stream_init(&s);
+    while (nr < 500) {
+        unsigned char got[9000], want[9000];
+        size_t n = 1 + test_random_below(4000), memory = s.memory;
+        if (test_random_below(2)) {
+            lend(&s, &page[nr++], in, n);
+            CHECK_EQ(s.memory, memory + 4096);
+        } else {
+            put(&s, in, n / 8);
+            n /= 8;
+        }
+        in += n;
+        n = stream_peek(&s, 0, got, test_random_below(3000));
+        fill(want, out, n);
+        CHECK_MEM(got, want, n);
+        stream_drop(&s, n);
+        out += n;
+        CHECK_EQ(s.len, in - out);
+        unsigned char skipped[100];
+        size_t skip = s.len > 0 ? test_random_below(s.len) : 0;
+        n = stream_peek(&s, skip, skipped, sizeof(skipped));
+        fill(want, out + skip, n);
+        CHECK_MEM(skipped, want, n);
+    }
+    CHECK(page[0].released && !page[499].released);
+    stream_clear(&s);
+    for (unsigned i = 0; i < nr; i++)
+        CHECK(page[i].released);
+    CHECK_EQ(s.memory, 0);
+    CHECK_EQ(used(), 0);
+}
+
 TEST(stream, peeks_behind_the_first_bytes)
 {
     struct stream s;

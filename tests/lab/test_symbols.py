@@ -39,3 +39,30 @@ def test_debug_file_beside_the_image_is_preferred(tmp_path):
     assert symbol_file(image) == image
     (tmp_path / "hello.debug").touch()
     assert symbol_file(image) == tmp_path / "hello.debug"
+
+
+STACKS = LISTING + """\
+0000000000300000 b boot_stack_guard
+0000000000305000 b event_stack_guard
+0000000000309000 B bss_end
+"""
+FULL = "(XEN) domain_crash_sync called from entry.S: fault at ffff82d0\n(XEN) rsp: {}   rcx: 00"
+
+
+def overflow(rsp, report=FULL):
+    return Symbols(STACKS).stack_overflow(report.format(rsp))
+
+
+def test_a_full_stack_is_named():
+    assert "rsp 0x10000010ff0" in overflow("0000010000010ff0")
+    assert overflow("0000010000010ff0").endswith("a thread's stack")
+    assert overflow("0000000000300ff8").endswith("the boot stack")
+    assert overflow("0000000000305008").endswith("the event stack")
+    assert overflow("0000000000306010").endswith("the event stack")  # room for a word, not a frame
+    assert overflow("e02b:0000010000010ff0") != ""
+
+
+def test_other_ends_are_no_overflow():
+    assert overflow("0000000000300800", "(XEN) rsp: {}") == ""
+    assert overflow("0000000000302000") == ""
+    assert Symbols("").stack_overflow("") == ""

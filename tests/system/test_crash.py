@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Programs that break: the domain crashes, says why, and the lab names the functions."""
+import re
+
 import pytest
 
 from conftest import run_lab
@@ -15,6 +17,7 @@ WAYS = {
     "divide": ("panic:", ("fault_divide",)),
     "abort": ("signal 6 (abort)", ("fault_abort",)),
     "assert": ("one == 2", ("fault_assert",)),
+    "below": ("panic: stack overflow of thread main: ", ("fault_below",)),
     "overflow": ("now: overflow", ("fault_stack",)),
 }
 
@@ -30,3 +33,33 @@ def test_crash(way):
         assert "backtrace:" in result.out, result
     for function in functions:
         assert f" {function}+0x" in result.out + result.err, result
+    if way == "overflow":
+        assert "stack overflow: rsp 0x" in result.out + result.err, result
+
+
+# CPU: its thread when another one panics, and a function that its backtrace must have
+CROWD = {
+    1: ("panics", "crowd_panic"),
+    0: ("idle", "thread_idle"),
+    2: ("holds", "crowd_hold"),
+    3: ("spins", "crowd_spin"),
+    4: ("waits", "crowd_wait"),
+}
+NAMED = re.compile(r"^(0x[0-9a-f]{16}) (\w+)\+0x", re.MULTILINE)
+FRAME = re.compile(r"#\d+ ([0-9a-f]{16})")
+
+
+def test_every_cpu_says_where_it_was_when_one_panics():
+    result = run_lab("crowd", "--vcpus", 5, command="as-dom0")
+    assert result.code == 2, result
+    assert "panic: one of a crowd, on CPU 1" in result.out, result
+    names = {int(a, 16): name for a, name in NAMED.findall(result.out + result.err)}
+    reports = re.split(r"thread (?=\S.* on CPU \d)", result.out)[1:]
+    said = {}
+    for report in reports:
+        thread, cpu = re.match(r"(.*) on CPU (\d+)", report).groups()
+        said[int(cpu)] = (thread, {names.get(int(a, 16)) for a in FRAME.findall(report)})
+    assert list(said) == list(CROWD), result
+    for cpu, (thread, function) in CROWD.items():
+        assert said[cpu][0] == thread, result
+        assert function in said[cpu][1], f"CPU {cpu}: {said[cpu][1]}\n{result}"

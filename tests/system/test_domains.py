@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Life and death, sizes, and wrong configurations: many domains beside one boot of dom0."""
+import subprocess
+
 import pytest
 
-from conftest import IMAGES, cases, run_lab, run_script
+from conftest import BUILD, IMAGES, TOP, cases, run_lab, run_script
 
 
-def bystander(script, images, *options):
+def bystander(script, images, *files):
     """Run (script) beside a domain that says hello; it creates its own from (images)."""
-    return run_script(script, "hello", *options, put=[IMAGES / name for name in images])
+    return run_script(script, "hello", put=[*(IMAGES / name for name in images), *files])
+
+
+def bundle(name):
+    subprocess.run([TOP / "tools/bundle", name, BUILD], check=True)
+    return BUILD / f"{name}.tar.gz"
 
 
 @pytest.fixture(scope="module")
 def life():
-    return bystander("life.sh", ("hello", "netserver", "fault"))
+    return bystander("life.sh", ("hello", "netserver", "fault", "endings"))
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +29,8 @@ def memory():
 
 @pytest.fixture(scope="module")
 def config():
-    return bystander("config.sh", ("hello", "httpd", "netserver"))
+    return bystander("config.sh", ("hello", "httpd", "netserver"), bundle("hello"),
+                     bundle("httpd"))
 
 
 @pytest.mark.parametrize("case", cases("life.sh"))

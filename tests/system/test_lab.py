@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the lab promises about its exit codes, its files, and runs side by side."""
+import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-from conftest import run_lab
+from conftest import BUILD, PATIENCE, TOP, lab_command, run_lab
+from terminal import Terminal
 
 
 def script(tmp_path, text):
@@ -59,6 +62,29 @@ def test_4_when_it_ends_before_the_expectation():
 def test_5_when_the_expectation_is_not_seen():
     result = run_lab("netserver", "--expect", "never said", "--timeout", 3)
     assert result.code == 5 and "never said" in result.err, result
+
+
+def test_6_when_dom0_dies(tmp_path):
+    result = run_lab("netserver", *script(tmp_path, "echo c >/proc/sysrq-trigger; sleep 100000\n"))
+    assert result.code == 6 and "Kernel panic" in result.err, result
+
+
+def test_130_when_it_is_interrupted():
+    with Terminal(lab_command("netserver"), PATIENCE) as terminal:
+        terminal.await_words("serving")
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.status() == 130, terminal.seen
+        assert "interrupted" in terminal.seen
+
+
+def test_runs_start_from_the_snapshot_and_leave_it_as_it_is():
+    for _ in range(2):
+        done = subprocess.run([TOP / "lab/lab", "build"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "lab: built\n", done.stderr
+    before = {file: file.stat().st_mtime_ns for file in BUILD.glob("lab/*/snap/*/*")}
+    result = run_lab("hello")
+    assert result.code == 0 and result.err == "lab: exit status 0\n", result
+    assert before and all(file.stat().st_mtime_ns == time for file, time in before.items())
 
 
 def test_124_when_the_domain_does_not_end():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Streams and datagrams against Linux's stack through netback."""
+"""Streams and datagrams against Linux's stack through netback, addresses and names from the network."""
 import pytest
 
-from conftest import cases, run_script
+from conftest import FULL, IMAGES, cases, run_script
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,13 @@ def network(peer):
 
 @pytest.fixture(scope="module")
 def services(peer):
-    return run_script("services.sh", "netserver", "--vif", put=[peer], memory=8)
+    return run_script("services.sh", "netserver", "--vif=ip=10.8.0.10 fd00:8::10", put=[peer],
+                      memory=8)
+
+
+@pytest.fixture(scope="module")
+def names():
+    return run_script("names.sh", "talk", "--vif=ip=", put=[IMAGES / "talk"])
 
 
 @pytest.mark.parametrize("case", cases("network.sh"))
@@ -24,3 +30,14 @@ def test_network(network, case):
 @pytest.mark.parametrize("case", cases("services.sh"))
 def test_services(services, case):
     services.demand(case)
+
+
+@pytest.mark.parametrize("case", cases("names.sh"))
+def test_names(names, case):
+    names.demand(case)
+
+
+@pytest.mark.skipif(not FULL, reason="two leases take three minutes: make test-long")
+def test_renew():
+    found = run_script("renew.sh", "talk", "--vif=ip=")
+    found.demand("lease_is_renewed_and_the_address_stays")

@@ -1,1 +1,1 @@
-# Reads the disk xvda in the three ways that bench/linux/disk.c does.
+# Reads and writes the disk xvda in the ways that bench/linux/disk.c does.

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * blkbench SECONDS: how fast the disk xvda reads, by the guest's clock.
+ * blkbench SECONDS: how fast the disk xvda is, by the guest's clock. What is on it is lost.
  *
- *   disk_seq      the whole disk from one end to the other and again, 1 MiB of requests after the
- *                 other with as much under way as the ring takes; MB/s (10^6 bytes)
+ *   disk_seq      reads the whole disk from one end to the other and again, in requests as large as
+ *                 the driver takes, with more under way than the ring holds; MB/s (10^6 bytes)
+ *   disk_write    writes it in the same way
  *   disk_rand1    4 KiB at random places, one at a time; requests a second
  *   disk_rand32   the same, 32 at a time
  *
@@ -25,14 +26,16 @@
 
 struct load {
     const char *name;
+    enum blkfront_op op;
     unsigned depth, pages;
     bool random;
 };
 
 static const struct load loads[] = {
-    {"disk_seq", SLOTS, LARGE, false},
-    {"disk_rand1", 1, SMALL, true},
-    {"disk_rand32", 32, SMALL, true},
+    {"disk_seq", BLKFRONT_READ, SLOTS, LARGE, false},
+    {"disk_write", BLKFRONT_WRITE, SLOTS, LARGE, false},
+    {"disk_rand1", BLKFRONT_READ, 1, SMALL, true},
+    {"disk_rand32", BLKFRONT_READ, 32, SMALL, true},
 };
 
 static struct blkfront *disk;
@@ -85,7 +88,7 @@ static bool start(const struct load *l, struct blkfront_io *io)
         at = next_page;
         next_page += l->pages;
     }
-    io->op = BLKFRONT_READ;
+    io->op = l->op;
     io->sector = at * (PAGE_SIZE / BLKFRONT_SECTOR);
     io->nr_pages = l->pages;
     io->len = l->pages * (uint32_t)PAGE_SIZE;

@@ -137,6 +137,8 @@ extern uint32_t net_window_cut, net_send_cut;
 #define NET_WINDOW_CEILING 0x100000
 #define TCP_WND (NET_WINDOW_CEILING - net_window_cut)
 #define TCP_SND_BUF (NET_WINDOW_CEILING - net_send_cut)
+/* What was read is announced by tcp.c, which knows how much of the window that is. */
+#define TCP_WND_UPDATE_THRESHOLD TCP_WND
 #define TCP_SND_QUEUELEN 4096
 #define TCP_SNDLOWAT 2921
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1

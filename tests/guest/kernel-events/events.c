@@ -308,7 +308,9 @@ static int open_talkers(struct talker *t)
     rc = evtchn_alloc_unbound(MYSELF, ring, &t[0], &t[0].port);
     if (rc == 0)
         rc = evtchn_bind_interdomain(MYSELF, t[0].port, ring, &t[1], &t[1].port);
-    sleep_for(MS); /* the event that binding sends */
+    /* The event that binding sends. */
+    if (rc == 0)
+        rc = wait_until(&t[1].q, take_ring(&t[1]), time_now() + 20 * NSEC_PER_SEC);
     for (int i = 0; i < 2; i++) {
         evtchn_eoi(t[i].port, true);
         t[i].rang = false;
@@ -332,13 +334,13 @@ static void test_no_event_between_talking_threads_is_lost(void)
 }
 
 const struct test_case event_cases[] = {
-    CASE(ten_thousand_events_arrive_one_by_one),
+    CASE_ON_ONE_CPU(ten_thousand_events_arrive_one_by_one),
     CASE(handlers_run_on_the_event_stack_with_upcalls_masked),
-    CASE(a_port_is_silent_until_its_eoi_and_loses_nothing),
-    CASE(a_storm_of_useless_events_is_slowed_down),
-    CASE(a_thousand_ipis_to_oneself_arrive),
+    CASE_ON_ONE_CPU(a_port_is_silent_until_its_eoi_and_loses_nothing),
+    CASE_ON_ONE_CPU(a_storm_of_useless_events_is_slowed_down),
+    CASE_ON_ONE_CPU(a_thousand_ipis_to_oneself_arrive),
     CASE(a_bound_virq_is_refused_and_a_free_one_can_be_bound),
-    CASE(five_hundred_channels_hear_each_exactly_their_own),
+    CASE_ON_ONE_CPU(five_hundred_channels_hear_each_exactly_their_own),
     CASE(a_port_may_be_unbound_while_its_events_arrive),
     CASE(notifying_what_is_not_bound_is_an_error),
     CASE(a_port_can_be_put_on_its_own_cpu),

@@ -20,7 +20,8 @@ extern char image_text_start[], image_text_end[];
 #define FAR_AWAY (VMAP_END - (64UL << 20))
 
 struct walk {
-    uint8_t *is_table; /* a bit for every page */
+    uint8_t *is_table;  /* a bit for every page */
+    uintptr_t nx_until; /* an upper entry forbids execution below this */
     unsigned long leaves, wx, dirty_absent, executable, writable_tables;
 };
 
@@ -47,8 +48,13 @@ static void judge(uintptr_t va, uint64_t entry, unsigned level, void *arg)
         w->dirty_absent += entry != 0;
         return;
     }
-    if (level > 1)
+    if (level > 1) {
+        if (entry & PTE_NX)
+            w->nx_until = va + (PAGE_SIZE << 9 * (level - 1));
         return;
+    }
+    if (va < w->nx_until)
+        entry |= PTE_NX;
     w->leaves++;
     w->wx += (entry & PTE_WRITE) && !(entry & PTE_NX);
     w->executable += !(entry & PTE_NX) && !in_text;
@@ -72,16 +78,81 @@ static void test_every_page_is_writable_or_executable_and_absent_entries_are_zer
     CHECK_EQ(w.writable_tables, 0);
 }
 
-static void test_all_memory_is_in_the_direct_map(void)
+/* Of the direct map. */
+static pfn_t count_missing(void)
 {
-    const struct bootinfo *boot = boot_info();
     pfn_t missing = 0;
 
-    for (pfn_t pfn = 0; pfn < boot->nr_pages; pfn++)
+    for (pfn_t pfn = 0; pfn < boot_info()->nr_pages; pfn++)
         missing += !mm_is_mapped((uintptr_t)pfn_to_virt(pfn));
-    CHECK_EQ(missing, 2); /* the guards of the boot and event stacks */
-    CHECK(!mm_is_mapped((uintptr_t)pfn_to_virt(boot->nr_pages)));
-    CHECK(page_count_total() < boot->nr_pages);
+    return missing;
+}
+
+#define TAKERS 4
+
+struct taker {
+    void *chain;
+    size_t taken, wrong;
+};
+
+/* All the pages there are, each marked with its own address. */
+static void take_and_mark(void *arg)
+{
+    struct taker *t = arg;
+    uintptr_t *page;
+
+    while ((page = page_alloc()) != NULL) {
+        page[0] = (uintptr_t)t->chain;
+        page[1] = page[511] = (uintptr_t)page;
+        t->chain = page;
+        t->taken++;
+    }
+}
+
+static void check_and_give(struct taker *t)
+{
+    while (t->chain) {
+        uintptr_t *page = t->chain;
+
+        t->wrong += page[1] != (uintptr_t)page || page[511] != (uintptr_t)page;
+        t->chain = (void *)page[0];
+        page_free(page);
+    }
+}
+
+/* Must be the first case: memory is mapped once. */
+static void test_memory_is_mapped_when_it_is_wanted_by_several_at_once(void)
+{
+    size_t before = page_count_free(), total = page_count_total(), taken = 0, left;
+    pfn_t missing = count_missing();
+    struct taker takers[TAKERS] = {0};
+    struct thread *t[TAKERS];
+
+    for (size_t i = 0; i < TAKERS; i++)
+        t[i] = start(PRIO_NORMAL, take_and_mark, &takers[i]);
+    for (size_t i = 0; i < TAKERS; i++) {
+        thread_join(t[i]);
+        taken += takers[i].taken;
+    }
+    left = page_count_free();
+    for (size_t i = 0; i < TAKERS; i++) {
+        check_and_give(&takers[i]);
+        CHECK_EQ(takers[i].wrong, 0);
+    }
+    CHECK(missing > boot_info()->nr_pages / 2);
+    CHECK_EQ(count_missing(), 2); /* the guards of the boot and event stacks */
+    CHECK(left <= TAKERS * 16);   /* stacks of those that have ended */
+    CHECK(taken + 100 >= before && taken <= before);
+    CHECK_EQ(page_count_total(), total);
+    printf("%lu of %lu pages were mapped at first\n",
+           (unsigned long)(boot_info()->nr_pages - missing), (unsigned long)boot_info()->nr_pages);
+}
+
+static void test_all_memory_is_in_the_direct_map_once_it_was_used(void)
+{
+    CHECK_EQ(count_missing(), 2);
+    CHECK(!mm_is_mapped((uintptr_t)pfn_to_virt(boot_info()->nr_pages)));
+    CHECK(page_count_total() < boot_info()->nr_pages);
     CHECK(page_count_free() <= page_count_total());
 }
 
@@ -224,8 +295,9 @@ static void test_threads_without_memory_are_refused_and_leave_nothing(void)
 }
 
 const struct test_case table_cases[] = {
+    CASE(memory_is_mapped_when_it_is_wanted_by_several_at_once),
     CASE(every_page_is_writable_or_executable_and_absent_entries_are_zero),
-    CASE(all_memory_is_in_the_direct_map),
+    CASE(all_memory_is_in_the_direct_map_once_it_was_used),
     CASE(no_machine_frame_is_there_twice),
     CASE(a_page_can_be_mapped_twice_protected_and_unmapped),
     CASE(hundreds_of_pages_map_across_tables),

@@ -2,6 +2,7 @@
 /* What a switch keeps of a thread: registers, vector and x87 state, control words, TLS pointer. */
 #include <arch/cpu.h>
 #include "arch/x86/cpufeature.h"
+#include "kernel/log.h"
 #include "tests/guest/kernel-threads/cases.h"
 
 #define THREADS 4
@@ -297,6 +298,45 @@ static void test_stacks_are_aligned_in_threads_and_handlers(void)
     CHECK(probe.aligned);
 }
 
+#define DEEP (6 * 1024)
+
+struct depth {
+    size_t before, after, size;
+};
+
+static __attribute__((noinline)) void go_deep(void)
+{
+    volatile char bytes[DEEP];
+
+    for (size_t n = 0; n < sizeof(bytes); n++)
+        bytes[n] = 1;
+}
+
+static void measure_depth(void *arg)
+{
+    struct depth *d = arg;
+
+    d->before = thread_stack_used(thread_current(), &d->size);
+    go_deep();
+    d->after = thread_stack_used(thread_current(), &d->size);
+}
+
+static void test_how_much_stack_was_used_is_known_in_debug_mode(void)
+{
+    struct depth quiet, debug;
+    struct thread *t = start(PRIO_NORMAL, measure_depth, &quiet);
+
+    join_all(&t, 1);
+    log_set_level(LOG_DEBUG);
+    t = start(PRIO_NORMAL, measure_depth, &debug);
+    join_all(&t, 1);
+    log_set_level(LOG_INFO);
+    CHECK_EQ(quiet.after, 0);
+    CHECK(debug.size > 2 * DEEP);
+    CHECK(debug.before > 0 && debug.before < DEEP / 2);
+    CHECK(debug.after > DEEP && debug.after < DEEP + DEEP / 2);
+}
+
 const struct test_case state_cases[] = {
     CASE(preempted_threads_keep_their_vector_registers),
     CASE(preempted_threads_keep_the_upper_halves_if_there_are_any),
@@ -305,5 +345,6 @@ const struct test_case state_cases[] = {
     CASE(preempted_threads_keep_their_integer_registers_and_flags),
     CASE(threads_keep_their_tls_pointer),
     CASE(stacks_are_aligned_in_threads_and_handlers),
+    CASE(how_much_stack_was_used_is_known_in_debug_mode),
 };
 const size_t nr_state_cases = sizeof(state_cases) / sizeof(state_cases[0]);

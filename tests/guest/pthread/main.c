@@ -91,7 +91,9 @@ static void test_detached_threads_are_not_joined(void)
     CHECK_EQ(pthread_detach(early), 0);
     CHECK_EQ(pthread_detach(early), EINVAL);
     CHECK_EQ(pthread_create(&late, NULL, twice, NULL), 0);
-    usleep(60000); /* all have ended */
+    for (int i = 0; i < 500 && pthread_join(t, NULL) != ESRCH; i++)
+        usleep(10000); /* until it has ended; those after it a little later */
+    usleep(60000);
     CHECK_EQ(pthread_join(t, NULL), ESRCH);
     CHECK_EQ(pthread_join(early, NULL), ESRCH);
     CHECK_EQ(pthread_detach(late), 0);
@@ -188,6 +190,40 @@ static void test_names(void)
     CHECK(strcmp(name, "worker") == 0);
     CHECK_EQ(pthread_setname_np(pthread_self(), "a name that is too long"), ERANGE);
     CHECK_EQ(pthread_cancel(pthread_self()), ENOSYS);
+}
+
+static void *where_am_i(void *arg)
+{
+    usleep(1000);
+    *(int *)arg = sched_getcpu();
+    return NULL;
+}
+
+static void test_affinity(void)
+{
+    cpu_set_t all, one, seen;
+    pthread_t t;
+    int cpu;
+
+    CHECK_EQ(pthread_getaffinity_np(pthread_self(), sizeof(all), &all), 0);
+    CHECK_EQ(CPU_COUNT(&all), sysconf(_SC_NPROCESSORS_CONF));
+    for (int i = 0; i < CPU_COUNT(&all); i++) {
+        CPU_ZERO(&one);
+        CPU_SET(i, &one);
+        CHECK_EQ(pthread_setaffinity_np(pthread_self(), sizeof(one), &one), 0);
+        CHECK_EQ(sched_getcpu(), i);
+        CHECK_EQ(pthread_create(&t, NULL, where_am_i, &cpu), 0); /* it inherits */
+        CHECK_EQ(pthread_getaffinity_np(t, sizeof(seen), &seen), 0);
+        CHECK(CPU_ISSET(i, &seen) && CPU_COUNT(&seen) == 1);
+        CHECK_EQ(pthread_join(t, NULL), 0);
+        CHECK_EQ(cpu, i);
+    }
+    CPU_ZERO(&one);
+    CHECK_EQ(pthread_setaffinity_np(pthread_self(), sizeof(one), &one), EINVAL);
+    CPU_SET(255, &one);
+    CHECK_EQ(pthread_setaffinity_np(pthread_self(), sizeof(one), &one), EINVAL);
+    CHECK_EQ(pthread_setaffinity_np(t, sizeof(all), &all), ESRCH);
+    CHECK_EQ(pthread_setaffinity_np(pthread_self(), sizeof(all), &all), 0);
 }
 
 static __thread int private_value = 7;
@@ -703,6 +739,7 @@ static const struct test_case cases[] = {
     CASE(stack_size_is_what_was_asked),
     CASE(creation_fails_cleanly),
     CASE(names),
+    CASE(affinity),
     CASE(errno_and_thread_variables_are_private),
     CASE(malloc_from_many_threads),
     CASE(preemption_keeps_floating_point_state),

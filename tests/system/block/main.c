@@ -135,6 +135,19 @@ static void test_refuses_what_is_beyond_the_end(void)
     CHECK_EQ(blkfront_read(bf, info.nr_sectors - 4096 / 512, got, 4096), 0);
 }
 
+/* Whoever looks at the disk later finds the number of its last sectors in them. */
+static void test_marks_its_end(void)
+{
+    static char mark[4096], back[4096];
+    uint64_t sector = info.nr_sectors - sizeof(mark) / 512;
+
+    snprintf(mark, sizeof(mark), "sector %llu\n", (unsigned long long)sector);
+    CHECK_EQ(blkfront_write(bf, sector, mark, sizeof(mark)), 0);
+    CHECK_EQ(blkfront_flush(bf), 0);
+    CHECK_EQ(blkfront_read(bf, sector, back, sizeof(back)), 0);
+    CHECK(memcmp(mark, back, sizeof(mark)) == 0);
+}
+
 static void test_measures(void)
 {
     nsec_t start_time = time_now(), middle;
@@ -175,6 +188,7 @@ int main(void)
         CASE(reads_and_writes_any_range),
         CASE(keeps_more_in_flight_than_the_ring_holds),
         CASE(refuses_what_is_beyond_the_end),
+        CASE(marks_its_end),
         CASE(measures),
         CASE(closes_and_opens_again),
     };

@@ -158,4 +158,31 @@ test_state_of_the_backend_removed_while_it_runs() {
     complains wrong 'xvda: the device is gone'
 }
 
+# What `make bundle` made, handled as README says. The domain is gone when it has ended.
+unpack() {
+    mkdir -p bundles
+    cd bundles
+    tar xzf "../$1.tar.gz" && cd "$1"
+}
+
+test_unpacked_bundle_starts_unedited() {
+    unpack hello
+    xl create -c hello.cfg | tr -d '\r' | tee output
+    grep -qx 'Hello from Paravane.' output
+    grep -qx 'exit status 0' output
+    await is_gone hello
+    sed -i 's/^#extra/extra/' hello.cfg
+    xl create -c hello.cfg | grep -q 'argv.1. = one'
+}
+
+test_commented_lines_of_a_bundle_are_right() {
+    unpack httpd
+    sed -i "s/^#\(vif\|disk\|tsc_mode\) =/\1 =/; s,192.0.2.10,10.8.0.77,; s,/path/to/root.img,/tmp/work/good.img," httpd.cfg
+    xl create -q httpd.cfg
+    await says httpd 'serving / on'
+    curl -sf -o data http://10.8.0.77/data
+    cmp data /tmp/work/files/data
+    xl destroy httpd
+}
+
 run_checks

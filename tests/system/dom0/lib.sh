@@ -10,7 +10,6 @@ mkdir /tmp/work
 cp -p ./* /tmp/work
 cd /tmp/work || exit 70
 chmod +x ./*
-[ ! -e settings ] || . ./settings
 
 nc() {
     nc.openbsd "$@"
@@ -80,7 +79,7 @@ console_of() {
 
 # says NAME TEXT: it is on the console of that domain
 says() {
-    grep -q -- "$2" "$(console_of "$1")"
+    tr -d '\r' <"$(console_of "$1")" | grep -q -- "$2"
 }
 
 never_says() {

@@ -17,6 +17,43 @@ test_shutdown() {
     exits one 0
 }
 
+ends_when_told() {
+    create told endings "cmdline='$1'"
+    await says told waiting
+    xl shutdown -w told
+    exits told "$2"
+    says told "$3"
+}
+
+test_shutdown_runs_atexit_functions() {
+    ends_when_told wait 0 'at exit;'
+    says told 'destructor;'
+}
+
+test_shutdown_calls_the_handler_of_sigterm() {
+    ends_when_told handler 9 'told by 15'
+}
+
+test_shutdown_of_who_ignores_sigterm_takes_the_grace() {
+    ends_when_told ignore 1 'did not end in time'
+    never_says told 'at exit;'
+}
+
+test_nmi_is_said_and_survived() {
+    create nmi netserver "$vif"
+    serves
+    xl trigger nmi nmi
+    await says nmi 'NMI at 0x'
+    serves
+    xl destroy nmi
+}
+
+test_unknown_options_are_said() {
+    create odd hello "extra='paravane.lgo=debug'"
+    exits odd 0
+    says odd 'paravane.lgo=debug is ignored'
+}
+
 test_reboot_and_again() {
     create two netserver "$vif"
     for round in 1 2; do
@@ -93,16 +130,15 @@ leftovers() {
     losetup -a
 }
 
-test_many_lives_leave_nothing() {
+test_fifty_lives_leave_nothing() {
     truncate -s 8M scratch
+    loop=$(losetup --find --show "$PWD/scratch")
     i=0
-    while [ $i -le $LIVES ]; do
-        create lives netserver "$vif" "disk=['$PWD/scratch,raw,xvda,w']"
+    while [ $i -le 50 ]; do
+        create lives netserver "$vif" "disk=['phy:$loop,xvda,w']"
         # Some are grown-up when they go, the others die in any state of their devices.
         [ $((i % 5)) != 0 ] || await says lives serving
         xl destroy lives
-        await is_gone lives
-        rm -f "$(console_of lives)"
         [ $i != 0 ] || { sleep 2; leftovers >before; free=$(xl info free_memory); }
         i=$((i + 1))
     done

@@ -67,4 +67,14 @@ test_many_vbds_and_vifs_in_8_mib() {
     xl destroy many
 }
 
+# The file has holes; what it holds is a few MiB at its begin and one block at its end.
+test_disk_of_three_tebibytes() {
+    truncate -s $((3 << 40)) huge
+    create huge block memory=64 "disk=['$PWD/huge,raw,xvda,w']"
+    exits huge 0
+    tail -c 4096 huge | grep -qx 'sector 6442450936'
+    [ "$(du -m huge | cut -f 1)" -lt 32 ]
+    rm huge
+}
+
 run_checks

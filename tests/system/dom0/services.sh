@@ -17,6 +17,11 @@ test_datagrams_come_back() {
     ./peer udp "$IP" 7 200 1472 1
 }
 
+test_datagrams_come_back_over_ip6() {
+    ./peer udp fd00:8::10 7 200 1400 1 | tee six
+    grep -q ' 200 echoed, 0 lost' six
+}
+
 test_large_datagrams_in_fragments() {
     ./peer udp "$IP" 7 100 8000 1
 }

@@ -34,6 +34,23 @@ static void leave_main(void)
     pthread_exit(NULL);
 }
 
+/* Until the toolstack asks for the end: the handler says so, or atexit does. */
+static volatile sig_atomic_t told;
+
+static void on_term(int sig)
+{
+    told = sig;
+}
+
+static void wait_to_be_told(void)
+{
+    printf("waiting\n");
+    while (!told)
+        usleep(10000);
+    printf("told by %d\n", (int)told);
+    exit(9);
+}
+
 int main(int argc, char **argv)
 {
     const char *how = argc > 1 ? argv[1] : "";
@@ -50,6 +67,12 @@ int main(int argc, char **argv)
         assert(argc == 0);
     if (strcmp(how, "raise") == 0)
         raise(SIGTERM);
+    if (strcmp(how, "handler") == 0)
+        signal(SIGTERM, on_term);
+    if (strcmp(how, "ignore") == 0)
+        signal(SIGTERM, SIG_IGN);
+    if (strcmp(how, "handler") == 0 || strcmp(how, "wait") == 0 || strcmp(how, "ignore") == 0)
+        wait_to_be_told();
     if (strcmp(how, "leave") == 0)
         leave_main();
     return 3;

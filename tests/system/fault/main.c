@@ -34,6 +34,13 @@ static __attribute__((noinline, noclone)) int fault_stack(int depth)
     return depth > 0 ? fault_stack(depth + 1) + frame[7] : 0;
 }
 
+/* Touches what lies below the stack, but does not move there. */
+WAY fault_below(void)
+{
+    for (const volatile char *p = __builtin_frame_address(0); one; p -= 4096)
+        one += *p & 0;
+}
+
 WAY fault_overflow(void)
 {
     one = fault_stack(one);
@@ -88,10 +95,10 @@ static const struct {
     const char *word;
     void (*fn)(void);
 } ways[] = {
-    {"null", fault_null},       {"jump", fault_jump},     {"overflow", fault_overflow},
-    {"smash", fault_smash},     {"abort", fault_abort},   {"assert", fault_assert},
-    {"text", fault_text},       {"rodata", fault_rodata}, {"execute", fault_execute},
-    {"divide", fault_divide},
+    {"null", fault_null},     {"jump", fault_jump},     {"overflow", fault_overflow},
+    {"smash", fault_smash},   {"abort", fault_abort},   {"assert", fault_assert},
+    {"text", fault_text},     {"rodata", fault_rodata}, {"execute", fault_execute},
+    {"divide", fault_divide}, {"below", fault_below},
 };
 
 int main(int argc, char **argv)

@@ -8,17 +8,11 @@
 #include <stdint.h>
 #include <arch/page.h>
 
-struct pfn_range {
-    pfn_t first, end; /* empty: first == end */
-};
-
 struct bootinfo {
-    const char *cmdline;          /* NUL-terminated, lives for ever */
-    pfn_t nr_pages;               /* pages of RAM now */
-    pfn_t max_pages;              /* static maximum */
-    pfn_t first_free;             /* RAM pages [first_free, nr_pages) are unused, */
-    struct pfn_range reserved[2]; /* except these: the p2m list, the ramdisk */
-    const void *ramdisk;          /* NULL, or (ramdisk_len) bytes in the direct map */
+    const char *cmdline; /* NUL-terminated, lives for ever */
+    pfn_t nr_pages;      /* pages of RAM now */
+    pfn_t max_pages;     /* static maximum */
+    const void *ramdisk; /* NULL, or (ramdisk_len) bytes in the direct map */
     size_t ramdisk_len;
     bool is_dom0;          /* booted as Xen's first domain: console by hypercall, no store */
     uint32_t console_port; /* 0: none */
@@ -27,9 +21,12 @@ struct bootinfo {
     void *store_page;      /* struct xenstore_domain_interface, NULL: none */
 };
 
-/* The kernel's first C function with the machine ready: direct map, W^X, traps, upcalls masked.
- * Runs on the boot stack. */
+/* The kernel's first C function with the machine ready: W^X, traps, upcalls masked, pages handed to
+ * the page allocator. Runs on the boot stack. */
 NORETURN void kernel_main(const struct bootinfo *boot);
+
+/* The same for every other CPU, each time in the context of its idle thread and on its stack. */
+NORETURN void kernel_cpu_main(void);
 
 /* Called by the entry code on the event stack, upcalls masked, for every upcall. */
 void evtchn_dispatch(void);

@@ -30,8 +30,18 @@ static inline bool cpu_in_event(void);
 
 #include <arch/cpu_impl.h>
 
-/* Number of CPUs that are running. */
-unsigned cpu_count(void);
+/* CPUs other than the first, for kernel/cpus.c; thread context. How many there are in all. */
+unsigned arch_cpu_possible(void);
+/* What stays of (cpu) when it is down. Once: 0, -ENOMEM or -errno. */
+int arch_cpu_prepare(unsigned cpu);
+/* The first time: run kernel_cpu_main in the context of thread (idle) on the stack that ends at
+ * (stack_top). Later: go on in arch_cpu_stop. 0 or -errno. */
+int arch_cpu_start(unsigned cpu, void *stack_top, struct thread *idle);
+bool arch_cpu_is_up(unsigned cpu);
+/* Stop the CPU we run on until arch_cpu_start. Upcalls masked. */
+void arch_cpu_stop(void);
+/* Interrupt (cpu) whatever it does, upcalls masked or not: it calls panic_stopped there. */
+void arch_cpu_interrupt(unsigned cpu);
 
 /* After option_init: use the optional hardware that is there and not switched off by an option
  * (paravane.xsave=off, paravane.fsgsbase=off). */

@@ -2,7 +2,8 @@
 /*
  * THE CONTRACT, memory: page frames and mappings. A pfn counts the domain's own memory from 0;
  * the machine's number for the same page (for grants and hypercalls) is its gframe.
- * All RAM lies in the direct map; pages elsewhere (stacks, windows) are mapped by arch_map.
+ * RAM that was handed to the page allocator lies in the direct map, the rest comes when it asks;
+ * pages elsewhere (stacks, windows) are mapped by arch_map.
  * Address space: see the drawing in arch/x86/include/arch/layout.h.
  */
 #ifndef ARCH_PAGE_H
@@ -25,7 +26,7 @@ typedef uint64_t gframe_t;
 /* What a mapping allows. Nothing is both writable and executable. */
 enum prot { PROT_R, PROT_RW, PROT_RX };
 
-/* Direct map: valid for pages of our own RAM. Any context. */
+/* Direct map: an address to use for pages that the page allocator gave. Any context. */
 static inline void *pfn_to_virt(pfn_t pfn)
 {
     return (void *)(DIRECT_MAP_BASE + (uintptr_t)pfn * PAGE_SIZE);

@@ -1,0 +1,1 @@
+# Does what it is told on its console: looks up names, repeats lines, ends.

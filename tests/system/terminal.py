@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A program on a terminal of its own: type, wait for words, see how it ends."""
+import os
+import pty
+import select
+import subprocess
+import time
+
+
+class Terminal:
+    def __init__(self, command, patience, **options):
+        self.patience = patience
+        self.seen = ""
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave,
+                                        start_new_session=True, **options)
+        os.close(slave)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+        os.close(self.master)
+
+    def type(self, keys):
+        os.write(self.master, keys.encode())
+
+    def read(self):
+        """False when nothing came for a while or will come any more."""
+        if not select.select([self.master], [], [], 1)[0]:
+            return self.process.poll() is None
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:  # nobody has the other end open
+            return False
+        self.seen += data.decode(errors="replace").replace("\r", "")
+        return bool(data)
+
+    def await_words(self, words):
+        deadline = time.monotonic() + self.patience
+        while words not in self.seen:
+            assert self.read() and time.monotonic() < deadline, f"no {words!r} in:\n{self.seen}"
+
+    def status(self):
+        """The status with which it ends by itself."""
+        while self.read():
+            pass
+        return self.process.wait(self.patience)

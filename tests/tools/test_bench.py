@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""bench/run: from the lines that dom0 says to the table."""
+import importlib.machinery
+import importlib.util
+import pathlib
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(name="bench")
+def bench_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUILD", str(tmp_path))
+    monkeypatch.setenv("ACCEL", "icount")
+    loader = importlib.machinery.SourceFileLoader("bench_run", str(TOP / "bench/run"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_run", loader))
+    loader.exec_module(module)
+    return module
+
+
+def taken(bench, *lines):
+    figures = bench.Figures()
+    for line in lines:
+        figures.take(line + "\n")
+    return figures
+
+
+def row(bench, figures, start):
+    return next(line for line in bench.table(figures).splitlines() if line.startswith(start))
+
+
+def test_a_row_is_the_median_with_the_spread_and_the_ratio(bench):
+    figures = taken(bench, *(f"figure {turn} {who} tcp_in {value}" for turn, who, value in (
+        (1, "ours", 900), (2, "ours", 300), (3, "ours", 400),
+        (1, "linux", 200), (2, "linux", 100), (3, "linux", 800))))
+    line = row(bench, figures, "TCP, dom0 -> guest")
+    assert "400 [300..900]" in line and "200 [100..800]" in line
+    assert line.split()[-1] == "2.00"
+
+
+def test_less_is_better_where_it_is(bench):
+    figures = taken(bench, "figure 1 ours create_256 100.0", "figure 1 linux create_256 50.0")
+    assert row(bench, figures, "  memory=256").split()[-3:] == ["0.50", "BELOW", "LINUX"]
+
+
+def test_an_aim_of_its_own_counts_instead(bench):
+    figures = taken(bench, "figure 1 ours least 9", "figure 1 linux least 100")
+    assert row(bench, figures, "least memory").endswith("BELOW: aim 8")
+
+
+def test_what_is_missing_is_named_and_the_table_comes(bench):
+    figures = taken(bench, "figure 1 ours http_8 1000.5", "missing 1 linux http_8 the domain ended",
+                    "figure 1 ours tcp_in", "figure 1 ours nonsense 5", "figures are nice")
+    assert figures.missing == ["round 1  linux http_8       the domain ended"]
+    assert row(bench, figures, "  8 connections").split()[-2:] == ["-", "-"]
+    assert len(bench.table(figures).splitlines()) == 2
+
+
+def test_growth_takes_both_sizes_of_one_round(bench):
+    figures = taken(bench, "figure 1 ours entry_256 10000", "figure 2 ours entry_256 20000",
+                    "figure 2 ours entry_1024 95000", "figure 3 ours entry_1024 99000")
+    bench.add_growth(figures)
+    assert figures.of("entry_gib", "ours") == {2: 100000}
+
+
+def test_a_growth_that_is_none_has_no_ratio(bench):
+    figures = taken(bench, "figure 1 ours entry_gib 10", "figure 1 linux entry_gib -10")
+    assert row(bench, figures, "  more for each GiB").split()[-1] == "-"
+
+
+@pytest.mark.parametrize("word", ["figure ours tcp_in 12.5", "figure ours tcp_in '' out of reach",
+                                  "figure ours tcp_in 0.00", "figure ours tcp_in 'no route'"])
+def test_dom0_calls_a_number_a_figure_and_everything_else_missing(tmp_path, word):
+    script = (TOP / "bench/dom0/measure").read_text().split("# ---- boot")[0]
+    functions = script.replace(". ./settings", "round=3")
+    run = subprocess.run(["sh", "-c", functions + f"\n{word}\n"], cwd=tmp_path, text=True,
+                         capture_output=True, check=True)
+    expected = "figure 3 ours tcp_in 12.5" if "12.5" in word else "missing 3 ours tcp_in "
+    assert run.stdout.startswith(expected)
+    assert ("out of reach" in run.stdout) == ("out of reach" in word)
