@@ -3,6 +3,9 @@
 
 VERSION := 0.1
 BUILD ?= build
+# With the lock checker (kernel/lockcheck.h) all objects and images are others.
+CHECK_LOCKS ?=
+OUT := $(BUILD)$(if $(CHECK_LOCKS),/checked)
 .DEFAULT_GOAL := all
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 
@@ -14,7 +17,7 @@ include tools/third-party.mk
 # ---- the system, bottom to top -------------------------------------------------------------------
 base := string.c format.c parse.c divide.c
 arch := entry.S switch.S hypercall.c mm.c traps.c clock.c fpu.c random.c pcpu.c setup.c
-kernel := log.c panic.c option.c page.c vmap.c heap.c wait.c mutex.c thread.c cpus.c time.c \
+kernel := $(if $(CHECK_LOCKS),lockcheck.c) log.c panic.c option.c page.c vmap.c heap.c wait.c mutex.c thread.c cpus.c time.c \
     evtchn.c evtchn_2l.c evtchn_fifo.c grant.c bytering.c console.c xswire.c xswatch.c xenstore.c \
     lifecycle.c hotplug.c main.c
 frontends := $(wildcard frontends/common/*.c frontends/netfront/*.c frontends/blkfront/*.c)
@@ -27,6 +30,8 @@ kernel-srcs := $(base:%=lib/base/%) $(arch:%=arch/x86/%) $(kernel:%=kernel/%) $(
 libc-srcs := $(libc) $(posix) $(net)
 APPS := $(sort $(patsubst %/,%,$(dir $(wildcard apps/*/app.mk))))
 GUEST_TESTS := $(sort $(patsubst %/,%,$(dir $(wildcard tests/guest/*/app.mk))))
+# apps that test themselves (tests/guest/run)
+SELF_TESTS := $(filter-out $(notdir $(GUEST_TESTS)),$(notdir $(patsubst %/cmdline,%,$(wildcard tests/guest/*/cmdline))))
 SYSTEM_APPS := $(sort $(patsubst %/,%,$(dir $(wildcard tests/system/*/app.mk))))
 BENCH_APPS := $(sort $(patsubst %/,%,$(dir $(wildcard bench/apps/*/app.mk))))
 
@@ -34,7 +39,7 @@ BENCH_APPS := $(sort $(patsubst %/,%,$(dir $(wildcard bench/apps/*/app.mk))))
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
     -Wwrite-strings -Werror
 OURS := -I. -Iarch/x86/include $(XEN_INC) -D__XEN_INTERFACE_VERSION__=0x00040e00 \
-    -DPARAVANE_VERSION='"$(VERSION)"' -MMD -MP
+    -DPARAVANE_VERSION='"$(VERSION)"' $(if $(CHECK_LOCKS),-DCHECK_LOCKS) -MMD -MP
 SSP := -fstack-protector-strong -mstack-protector-guard=global -fstack-clash-protection
 POSIX_INC := -isystem lib/posix/include -isystem lib/net/include
 LIBC_FLAGS = $(subst -nostdinc,-nostdinc $(POSIX_INC),$(LIBC_CFLAGS)) -DFD_SETSIZE=2048
@@ -44,22 +49,22 @@ libc-cc = $(CC) $(LIBC_FLAGS) $(OURS) $(WARN) $(SSP) -Ilib/net/port $(LWIP_INC)
 vendor-cc = $(CC) $(LIBC_FLAGS) $(OURS) -w -Ilib/net/port $(LWIP_INC) $(HTTP_PARSER_INC)
 
 # ---- objects ---------------------------------------------------------------------------------------
-obj = $(patsubst %,$(BUILD)/obj/%.o,$(1))
+obj = $(patsubst %,$(OUT)/obj/%.o,$(1))
 vendor-obj = $(patsubst $(DEPS)/%,$(BUILD)/obj/deps/%.o,$(1))
 kernel-objs := $(call obj,$(kernel-srcs))
 libc-objs := $(call obj,$(libc-srcs))
 vendor-objs := $(call vendor-obj,$(LWIP_SRCS) $(HTTP_PARSER_SRCS))
 head := $(call obj,arch/x86/head.S)
-lib := $(BUILD)/lib/libparavane.a
-lds := $(BUILD)/lib/paravane.lds
+lib := $(OUT)/lib/libparavane.a
+lds := $(OUT)/lib/paravane.lds
 
 say = @printf '  %-7s %s\n' '$(1)' '$(2)'
 
-$(kernel-objs) $(head): $(BUILD)/obj/%.o: % Makefile | $(XEN_HEADERS_READY)
+$(kernel-objs) $(head): $(OUT)/obj/%.o: % Makefile | $(XEN_HEADERS_READY)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	@$(kernel-cc) -c $< -o $@
-$(libc-objs): $(BUILD)/obj/%.o: % Makefile | $(DEPS_READY)
+$(libc-objs): $(OUT)/obj/%.o: % Makefile | $(DEPS_READY)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	@$(libc-cc) -c $< -o $@
@@ -89,27 +94,27 @@ $$(eval $$(call image,$(1),$(notdir $(abspath $(1))),$$(or $$(app-srcs),$$(notdi
 endef
 
 define image
-images += $(BUILD)/images/$(2)
-deps-files += $(patsubst %,$(BUILD)/apps/$(2)/%.d,$(basename $(3)))
-$(BUILD)/apps/$(2)/%.c.o: $(1)/%.c $(5) | $(DEPS_READY)
+images += $(OUT)/images/$(2)
+deps-files += $(patsubst %,$(OUT)/apps/$(2)/%.d,$(basename $(3)))
+$(OUT)/apps/$(2)/%.c.o: $(1)/%.c $(5) | $(DEPS_READY)
 	@mkdir -p $$(@D)
 	$(call say,CC,$$<)
 	@$(CC) $$(APP_CFLAGS) $(if $(filter apps/% tests/% bench/%,$(1)),$(WARN)) $(4) -I$(1) -c $$< -o $$@
-$(BUILD)/apps/$(2)/app_name.o:
+$(OUT)/apps/$(2)/app_name.o:
 	@mkdir -p $$(@D)
 	@echo 'const char app_name[] = "$(2)";' | $(CC) $$(KERNEL_CFLAGS) -x c -c - -o $$@
-$(BUILD)/images/$(2).debug: $(patsubst %,$(BUILD)/apps/$(2)/%.o,$(3)) $(BUILD)/apps/$(2)/app_name.o $(head) $(lib) $(lds) tools/check-image | $(NEWLIB_READY)
+$(OUT)/images/$(2).debug: $(patsubst %,$(OUT)/apps/$(2)/%.o,$(3)) $(OUT)/apps/$(2)/app_name.o $(head) $(lib) $(lds) tools/check-image | $(NEWLIB_READY)
 	@mkdir -p $$(@D)
-	$(call say,LINK,$(BUILD)/images/$(2))
+	$(call say,LINK,$(OUT)/images/$(2))
 	@$(CC) $$(TARGET_LDFLAGS) -Wl,-T,$(lds) -Wl,--orphan-handling=error -Wl,--no-warn-rwx-segments \
-	    -Wl,-Map,$(BUILD)/apps/$(2)/map $(head) $$(filter-out $(head) $(lds) $(lib) tools/%,$$^) \
+	    -Wl,-Map,$(OUT)/apps/$(2)/map $(head) $$(filter-out $(head) $(lds) $(lib) tools/%,$$^) \
 	    -Wl,--start-group $(lib) $$(NEWLIB_LIBS) -lgcc -Wl,--end-group -o $$@
-	@tools/check-image $$@ --map $(BUILD)/apps/$(2)/map --allow $(abspath $(1)) --allow $(abspath $(BUILD)) --allow $(abspath $(DEPS)) || { rm -f $$@; exit 1; }
-$(BUILD)/images/$(2): $(BUILD)/images/$(2).debug
+	@tools/check-image $$@ --map $(OUT)/apps/$(2)/map --allow $(abspath $(1)) --allow $(abspath $(BUILD)) --allow $(abspath $(DEPS)) || { rm -f $$@; exit 1; }
+$(OUT)/images/$(2): $(OUT)/images/$(2).debug
 	@strip -o $$@ $$<
 .PHONY: $(2)
-$(2): $(BUILD)/images/$(2) $(BUILD)/images/$(2).cfg ## build one image
-$(BUILD)/images/$(2).cfg: tools/domain-config $(BUILD)/images/$(2)
+$(2): $(OUT)/images/$(2) $(OUT)/images/$(2).cfg ## build one image
+$(OUT)/images/$(2).cfg: tools/domain-config $(OUT)/images/$(2)
 	@tools/domain-config $(2) $(wildcard $(1)/domain.cfg) >$$@
 endef
 
@@ -126,8 +131,9 @@ app-name := $(notdir $(abspath $(APP)))
 
 # ---- targets ---------------------------------------------------------------------------------------
 .PHONY: all deps run test test-long bench check clean distclean help new format guest-tests system-apps image-info bundle
-all: $(if $(APP),$(app-name),$(notdir $(APPS))) ## build every app, or APP=DIR, into $(BUILD)/images
-guest-tests: $(notdir $(GUEST_TESTS)) ## build the bootable tests
+all: $(if $(APP),$(app-name),$(notdir $(APPS))) ## build every app, or APP=DIR, into $(BUILD)/images; CHECK_LOCKS=1: with the lock checker, into $(BUILD)/checked/images
+# (those with a list of cases run without the checker only: tests/guest/run)
+guest-tests: $(notdir $(if $(CHECK_LOCKS),$(filter-out $(patsubst %/cases,%,$(wildcard tests/guest/*/cases)),$(GUEST_TESTS)),$(GUEST_TESTS))) $(SELF_TESTS) ## build the bootable tests
 system-apps: $(notdir $(SYSTEM_APPS)) ## build the programs of tests/system
 
 run: ## a page served by a PV domain on real Xen; or APP=DIR [ROOT=DIR] [ARGS='...'] with its console
@@ -140,21 +146,22 @@ run: ## a page served by a PV domain on real Xen; or APP=DIR [ROOT=DIR] [ARGS='.
 test: ## everything that has a verdict; the last line is the sum
 	@tools/setup build run test
 	@$(MAKE) --no-print-directory all guest-tests system-apps
+	@$(MAKE) --no-print-directory CHECK_LOCKS=1 guest-tests
 	@BUILD='$(BUILD)' DEPS='$(DEPS)' tests/run
-bench: ## figures beside a Linux PV domU; ROUNDS=5, ONCE=1, ONLY='boot http tcp disk least'
-	@tools/setup build run
-	@$(MAKE) --no-print-directory hello httpd $(notdir $(BENCH_APPS))
-	@BUILD='$(BUILD)' ROUNDS='$(ROUNDS)' ONCE='$(ONCE)' ONLY='$(ONLY)' bench/run
-test-long: ## make test and what takes minutes more: crowds against httpd as a domain, renewal of a lease
+bench: ## figures beside a Linux PV domU; ROUNDS=5, ONCE=1, ONLY='latency boot http tcp disk least', BASE=old-results.json
+	@tools/setup build run bench
+	@$(MAKE) --no-print-directory hello httpd pvbench $(notdir $(BENCH_APPS))
+	@BUILD='$(BUILD)' ROUNDS='$(ROUNDS)' ONCE='$(ONCE)' ONLY='$(ONLY)' VCPUS='$(VCPUS)' BASE='$(BASE)' bench/run
+test-long: ## make test and what takes hours more: a soak on several CPUs (SOAK=3600), a hundred rounds of threads and hot-plug (LOOPS=100), crowds against httpd
 	@SYSTEM_FULL=1 $(MAKE) --no-print-directory test
 check: ## the quick part: layers, host tests, tools
-	@BUILD='$(BUILD)' DEPS='$(DEPS)' tests/run layers docs tools lab-host host
+	@BUILD='$(BUILD)' DEPS='$(DEPS)' tests/run layers trust docs tools lab-host host
 new: ## a template of an app in APP=DIR
 	@tools/new-app '$(APP)'
 bundle: all ## a tarball of APP=DIR's image and configuration for a dom0 without a toolchain
-	@tools/bundle '$(app-name)' '$(BUILD)'
+	@tools/bundle '$(app-name)' '$(BUILD)' $(abspath $(wildcard $(APP)/bundle))
 image-info: all ## notes, segments and sizes of the image of APP=DIR
-	@tools/image-info $(BUILD)/images/$(app-name).debug --map $(BUILD)/apps/$(app-name)/map
+	@tools/image-info $(OUT)/images/$(app-name).debug --map $(OUT)/apps/$(app-name)/map
 clean: ## remove what was built; downloads stay
 	@[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name downloads -exec rm -rf {} +
 distclean: ## remove $(BUILD)
@@ -166,4 +173,4 @@ help: ## show this text
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile tools/third-party.mk tests/host/host.mk
 
 include tests/host/host.mk
--include $(shell find $(BUILD)/obj $(BUILD)/apps -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT)/obj $(OUT)/apps $(BUILD)/obj/deps -name '*.d' 2>/dev/null)

@@ -5,8 +5,9 @@
  *
  * Out: text is cooked ("\n" to "\r\n") piece by piece and copied into the ring under (out_lock).
  * When the ring is full the writer lets go of the lock and gives the CPU away until the reader took
- * something, for at most STALL_NS; then the rest is dropped and counted, and while that reader
- * sleeps on, later writers drop at once. Writers that meet a full ring may interleave.
+ * something, for as long as its caller has patience; then the rest is dropped and counted, and
+ * while that reader sleeps on, writers with no more patience drop at once. Writers that meet a full
+ * ring may interleave.
  * In: the event handler moves bytes to a small private buffer; readers top it up themselves.
  *
  * I1 The other end may write any index at any time. -EPROTO from the ring makes us believe its
@@ -31,7 +32,6 @@
 
 #define COOKED_MAX 128
 #define INPUT_MAX 256 /* power of two */
-#define STALL_NS (100 * NSEC_PER_MSEC)
 #define STALL_PAUSES 200000 /* I2: the bound when the clock does not move */
 
 static bool hypervisor_console;
@@ -41,7 +41,7 @@ static bool started; /* threads run, events arrive */
 
 static struct spinlock out_lock = SPINLOCK_INIT;
 static struct bytering out;
-static bool stalled; /* the reader let a writer wait for nothing */
+static nsec_t waited; /* how long the reader let a writer wait for nothing */
 static uint32_t reader_seen;
 
 static struct spinlock in_lock = SPINLOCK_INIT;
@@ -147,13 +147,14 @@ static bool wait_for_room(size_t want, nsec_t timeout)
     return true;
 }
 
-static void put_or_drop(const char *text, size_t len)
+static void put_or_drop(const char *text, size_t len, nsec_t patience)
 {
     size_t done = put(text, len);
+    nsec_t so_far = load_relaxed(&waited);
 
-    if (done < len && !load_relaxed(&stalled) && wait_for_room(len - done, STALL_NS))
+    if (done < len && so_far < patience && wait_for_room(len - done, patience))
         done += put(text + done, len - done);
-    store_relaxed(&stalled, done < len);
+    store_relaxed(&waited, done < len ? MAX(so_far, patience) : 0);
     if (done < len)
         atomic_add(&stats.dropped, len - done);
 }
@@ -172,7 +173,7 @@ static size_t cook(const char *text, size_t len, char *cooked, size_t *cooked_le
     return used;
 }
 
-void console_write(const char *text, size_t len)
+void console_write(const char *text, size_t len, nsec_t patience)
 {
     char cooked[COOKED_MAX];
     size_t used, made;
@@ -185,7 +186,7 @@ void console_write(const char *text, size_t len)
         return;
     for (; len > 0; text += used, len -= used) {
         used = cook(text, len, cooked, &made);
-        put_or_drop(cooked, made);
+        put_or_drop(cooked, made, patience);
     }
 }
 

@@ -17,8 +17,14 @@ void console_init(const struct bootinfo *boot);
 /* Late: events and input, once event channels and threads work. */
 void console_start(void);
 
-/* Write (len) bytes; "\n" becomes "\r\n". Any context. */
-void console_write(const char *text, size_t len);
+/* How long a writer waits for a reader that takes nothing: the kernel's own words must not stop the
+ * kernel, but what a program prints is what its user came for. */
+#define CONSOLE_BRIEFLY (100 * NSEC_PER_MSEC)
+#define CONSOLE_PATIENTLY (10 * NSEC_PER_SEC)
+
+/* Write (len) bytes; "\n" becomes "\r\n". Waits at most (patience) ns at a time for a reader that
+ * took nothing. Any context; handlers are brief. */
+void console_write(const char *text, size_t len, nsec_t patience);
 
 /* Take at most (len) input bytes, waiting for the first until (deadline).
  * The count, 0 at (deadline), -EIO without a console. Thread context. */

@@ -2,8 +2,8 @@
 /*
  * CPUs come and go:
  *
- *   bring up   stages: per-CPU block, event queues, timer, interrupts, run queue (each once, kept for
- *              ever) -> takes threads -> the host starts it -> its idle thread says that it is here
+ *   bring up   stages: cache of pages, per-CPU block, event queues, timer, interrupts, run queue
+ *              (each once, kept for ever) -> takes threads -> the host starts it -> its idle thread says that it is here
  *   take down  takes no more threads -> its idle thread stops it -> the host says that it is down ->
  *              whoever asked for it moves what it had to other CPUs
  *
@@ -27,12 +27,15 @@
 #include "kernel/heap.h"
 #include "kernel/log.h"
 #include "kernel/mutex.h"
+#include "kernel/page.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/base/assert.h"
 
 #define ARRIVE_NS (10 * NSEC_PER_SEC)
+#ifndef LEAVE_NS /* tests/host/sched waits less */
 #define LEAVE_NS (10 * NSEC_PER_SEC)
+#endif
 #define LEAVE_POLL NSEC_PER_MSEC
 
 struct call {
@@ -51,7 +54,7 @@ struct cpu {
     const struct spinlock *wanted; /* it parked for this lock and was not woken */
 };
 
-static struct cpu cpu0;
+static struct cpu cpu0 = {.lock = SPINLOCK_INIT};
 static struct cpu *cpus[CPU_MAX];
 static struct cpumask online = CPUMASK_FIRST;
 static struct cpumask here = CPUMASK_FIRST; /* I3 */
@@ -174,7 +177,7 @@ static int prepare_links(unsigned cpu)
 
 /* What a CPU needs before it runs. One that failed is tried again when the CPU is wanted again. */
 static int (*const stages[])(unsigned cpu) = {
-    arch_cpu_prepare, evtchn_cpu_init, time_cpu_init, prepare_links, sched_cpu_init,
+    page_cpu_init, arch_cpu_prepare, evtchn_cpu_init, time_cpu_init, prepare_links, sched_cpu_init,
 };
 
 static int prepare(unsigned cpu)
@@ -185,6 +188,7 @@ static int prepare(unsigned cpu)
         c = heap_alloc_zeroed(sizeof(*c));
         if (c == NULL)
             return -ENOMEM;
+        spin_name(&c->lock);
         list_init(&c->calls);
         store_release(&cpus[cpu], c);
     }
@@ -260,6 +264,8 @@ static int stop(unsigned cpu)
     time_cpu_evacuate(cpu);
     sched_cpu_evacuate(cpu);
     evtchn_cpu_evacuate(cpu);
+    heap_trim(); /* what it kept for itself */
+    page_trim();
     return 0;
 }
 
@@ -342,10 +348,14 @@ static void park(struct cpu *me, struct spinlock *l)
 
 static bool try_take(struct spinlock *l, uint16_t me)
 {
-    uint32_t word = load_relaxed(&l->word);
-    struct spinlock mine = {.claimed = me};
+    uint16_t claimed = load_relaxed(&l->claimed);
 
-    return (word == 0 || word == mine.word) && atomic_cmpxchg(&l->word, &word, 1U);
+    if ((claimed != 0 && claimed != me) || load_relaxed(&l->held) ||
+        atomic_exchange(&l->held, (uint16_t)1) != 0)
+        return false;
+    if (claimed == me) /* only we take that back */
+        store_relaxed(&l->claimed, 0);
+    return true;
 }
 
 void spin_wait(struct spinlock *l)

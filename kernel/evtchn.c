@@ -30,8 +30,8 @@
 #include <xen/sched.h>
 #include "kernel/cpus.h"
 #include "kernel/evtchn_abi.h"
+#include "kernel/heap.h"
 #include "kernel/option.h"
-#include "kernel/page.h"
 #include "kernel/spinlock.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
@@ -56,14 +56,19 @@ struct slot {
     bool taken, delayed, running;
 };
 
-/* A page of slots is made when the first of its ports is bound. */
-#define SLOTS_PER_PAGE (PAGE_SIZE / sizeof(struct slot))
-#define MAX_SLOT_PAGES 128
-_Static_assert(SLOTS_PER_PAGE *MAX_SLOT_PAGES >= EVTCHN_2L_NR_CHANNELS, "all 2l ports have slots");
+/* As a tree, so that few ports take little room: some slots in a row are made when the first of
+ * their ports is bound, and before them a shelf of pointers to such rows. */
+#define ROW 8
+#define SHELF 128
+#define SHELVES (EVTCHN_FIFO_NR_CHANNELS / (ROW * SHELF))
+
+struct shelf {
+    struct slot *rows[SHELF];
+};
 
 static const struct evtchn_abi *abi;
-static struct slot *slot_pages[MAX_SLOT_PAGES];
-static struct spinlock growth = SPINLOCK_INIT; /* slot_pages */
+static struct shelf *shelves[SHELVES];
+static struct spinlock growth = SPINLOCK_INIT; /* shelves and their rows */
 static unsigned nr_bound;
 static struct evtchn_stats stats;
 
@@ -71,40 +76,59 @@ static void end_delay(struct timer *timer);
 
 /* ---- slots ---- */
 
-static struct slot *slot_of(port_t port)
+/* Row (i) of all; NULL: it was not made. */
+static struct slot *row_of(unsigned i)
 {
-    struct slot *page = NULL;
+    const struct shelf *shelf = i < SHELVES * SHELF ? load_acquire(&shelves[i / SHELF]) : NULL;
 
-    if (port / SLOTS_PER_PAGE < MAX_SLOT_PAGES)
-        page = load_acquire(&slot_pages[port / SLOTS_PER_PAGE]);
-    return page == NULL ? NULL : &page[port % SLOTS_PER_PAGE];
+    return shelf == NULL ? NULL : load_acquire(&shelf->rows[i % SHELF]);
 }
 
-static struct slot *make_slot_page(port_t first)
+static struct slot *slot_of(port_t port)
 {
-    struct slot *page = page_alloc_zeroed();
+    struct slot *row = row_of(port / ROW);
 
-    for (unsigned i = 0; page != NULL && i < SLOTS_PER_PAGE; i++) {
-        page[i].port = first + i;
-        timer_init(&page[i].timer, end_delay);
+    return row == NULL ? NULL : &row[port % ROW];
+}
+
+static struct slot *make_row(port_t first)
+{
+    struct slot *row = heap_alloc_zeroed(ROW * sizeof(*row));
+
+    for (unsigned i = 0; row != NULL && i < ROW; i++) {
+        spin_name(&row[i].lock);
+        row[i].port = first + i;
+        timer_init(&row[i].timer, end_delay);
     }
-    return page;
+    return row;
+}
+
+/* Under (growth). */
+static int put_row(unsigned i)
+{
+    struct shelf **shelf = &shelves[i / SHELF];
+    struct slot *row;
+
+    if (*shelf == NULL)
+        store_release(shelf, heap_alloc_zeroed(sizeof(**shelf)));
+    row = *shelf == NULL ? NULL : make_row(i * ROW);
+    if (row == NULL)
+        return -ENOMEM;
+    store_release(&(*shelf)->rows[i % SHELF], row);
+    return 0;
 }
 
 /* Slot and ABI state for (port). 0, -ENOSPC or -ENOMEM. */
 static int make_slot(port_t port)
 {
-    size_t i = port / SLOTS_PER_PAGE;
     irqstate_t state;
-    int rc = -ENOMEM;
+    int rc = 0;
 
-    if (port == PORT_NONE || port >= abi->nr_ports || i >= MAX_SLOT_PAGES)
+    if (port == PORT_NONE || port >= abi->nr_ports)
         return -ENOSPC;
     state = spin_lock(&growth);
-    if (slot_pages[i] == NULL)
-        store_release(&slot_pages[i], make_slot_page((port_t)(i * SLOTS_PER_PAGE)));
-    if (slot_pages[i] != NULL)
-        rc = 0;
+    if (slot_of(port) == NULL)
+        rc = put_row(port / ROW);
     spin_unlock(&growth, state);
     return rc != 0 ? rc : abi->grow(port);
 }
@@ -257,19 +281,23 @@ static void wait_for_it(struct slot *s)
         unmask(s);
 }
 
-static void for_all_of(unsigned cpu, void (*fn)(struct slot *s))
+static void for_row_of(struct slot *row, unsigned cpu, void (*fn)(struct slot *s))
 {
-    for (unsigned i = 0; i < MAX_SLOT_PAGES * SLOTS_PER_PAGE; i++) {
-        struct slot *s = slot_of(i);
-        irqstate_t state;
+    for (struct slot *s = row; s < row + ROW; s++) {
+        irqstate_t state = spin_lock(&s->lock);
 
-        if (s == NULL)
-            continue;
-        state = spin_lock(&s->lock);
         if (s->fn != NULL && s->cpu == cpu)
             fn(s);
         spin_unlock(&s->lock, state);
     }
+}
+
+/* Rows that were never made cost a look at a pointer, a shelf of them as well. */
+static void for_all_of(unsigned cpu, void (*fn)(struct slot *s))
+{
+    for (unsigned i = 0; i < SHELVES * SHELF; i += load_acquire(&shelves[i / SHELF]) ? 1 : SHELF)
+        if (row_of(i) != NULL)
+            for_row_of(row_of(i), cpu, fn);
 }
 
 /* What is found on the queues of a CPU that is down: announced again, where it belongs. */

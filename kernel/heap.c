@@ -52,9 +52,9 @@ struct cache {
     struct heap_stats stats; /* in_use wraps: memory may be freed on another CPU */
 };
 
-static struct size_class classes[CLASSES];
+static struct size_class classes[CLASSES] = {[0 ... CLASSES - 1] = {.lock = SPINLOCK_INIT}};
 static uint8_t class_by_grain[HEAP_CONTIGUOUS_MAX / GRAIN + 1];
-static struct cache first_cache;
+static struct cache first_cache = {.lock = SPINLOCK_INIT};
 static struct cache *caches[CPU_MAX];
 
 static unsigned class_of(size_t size)
@@ -251,8 +251,11 @@ static void cache_create(void)
     if (*mine == NULL) {
         struct cache *c = (void *)take_objects(class_of(sizeof(*c)), 1, &taken);
 
-        if (c != NULL)
-            store_release(mine, memset(c, 0, sizeof(*c))); /* pairs with heap_trim */
+        if (c != NULL) {
+            memset(c, 0, sizeof(*c));
+            spin_name(&c->lock);
+            store_release(mine, c); /* pairs with heap_trim */
+        }
     }
     irq_restore(state);
 }

@@ -15,6 +15,7 @@
 #include <arch/hypercall.h>
 #include <xen/sched.h>
 #include "kernel/console.h"
+#include "kernel/lockcheck.h"
 #include "kernel/log.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
@@ -56,7 +57,7 @@ static void say_status(int status)
     char line[WORD_MAX];
     int len = format(line, sizeof(line), "exit status %d\n", status);
 
-    console_write(line, (size_t)len);
+    console_write(line, (size_t)len, CONSOLE_BRIEFLY);
 }
 
 void lifecycle_exit(int status)
@@ -66,6 +67,7 @@ void lifecycle_exit(int status)
     say_status(status);
     if (xs_printf(XS_NO_TX, "data/exit-status", "%d", status) != 0)
         log_debug("lifecycle: data/exit-status is not writable");
+    lock_report();
     console_drain(DRAIN_NS);
     hypercall_shutdown(reasons[load_relaxed(&wanted)]);
 }

@@ -92,7 +92,7 @@ void log_print(enum log_level level, const char *fmt, ...)
     va_end(ap);
     ring_append(line, len);
     if (log_prints(level))
-        console_write(line, len);
+        console_write(line, len, CONSOLE_BRIEFLY);
 }
 
 void log_set_level(enum log_level level)

@@ -4,7 +4,9 @@
  *
  * A mutex is its owner field: taking it is one compare-and-swap. Whoever has to wait lends the
  * owner its priority, so that a low thread with the lock is not kept from running by middle
- * ones. Loans end when the owner has unlocked every mutex that lent to it.
+ * ones. An owner that waits itself is woken when its priority rises, to lend that on: so a loan
+ * goes as far as the chain of mutexes. Loans end when the owner has unlocked every mutex that lent
+ * to it.
  *
  * I1 The owner is cleared under the queue's lock, and a waiter enters the queue before it tries the
  *    owner. So either the waiter sees a free mutex or the unlock sees the waiter.
@@ -14,9 +16,10 @@
 #include "kernel/mutex.h"
 #include "lib/base/assert.h"
 
-void mutex_init(struct mutex *m)
+void mutex_init_tagged(struct mutex *m, struct lock_tag tag)
 {
-    waitq_init(&m->waiters);
+    waitq_init_tagged(&m->waiters, tag);
+    m->tag = tag;
     m->owner = NULL;
     m->depth = 0;
     m->lent = false;
@@ -43,7 +46,8 @@ static bool take_or_lend(struct mutex *m)
     irq = spin_lock(&m->waiters.lock);
     owner = load_acquire(&m->owner);
     if (owner) {
-        thread_lend_prio(owner, thread_prio(thread_current()), !m->lent);
+        if (thread_lend_prio(owner, thread_prio(thread_current()), !m->lent))
+            thread_wake(owner); /* at most once for each priority that there is */
         m->lent = true;
     }
     spin_unlock(&m->waiters.lock, irq);
@@ -57,10 +61,17 @@ bool mutex_held(const struct mutex *m)
 
 int mutex_lock_until(struct mutex *m, nsec_t deadline)
 {
+    int rc = 0;
+
     ASSERT(!mutex_held(m));
-    if (take(m))
-        return 0;
-    return wait_until(&m->waiters, take_or_lend(m), deadline);
+    lock_want(&m->tag, m, LOCK_MUTEX);
+    if (!take(m)) {
+        lock_contended(&m->tag, LOCK_MUTEX);
+        rc = wait_until(&m->waiters, take_or_lend(m), deadline);
+    }
+    if (rc == 0)
+        lock_taken(&m->tag, m, LOCK_MUTEX);
+    return rc;
 }
 
 void mutex_lock(struct mutex *m)
@@ -70,7 +81,10 @@ void mutex_lock(struct mutex *m)
 
 int mutex_trylock(struct mutex *m)
 {
-    return take(m) ? 0 : -EBUSY;
+    if (!take(m))
+        return -EBUSY;
+    lock_taken(&m->tag, m, LOCK_MUTEX);
+    return 0;
 }
 
 void mutex_lock_recursive(struct mutex *m)
@@ -91,6 +105,7 @@ void mutex_unlock(struct mutex *m)
         m->depth--;
         return;
     }
+    lock_dropped(m, LOCK_MUTEX);
     irq = spin_lock(&m->waiters.lock);
     lent = m->lent;
     m->lent = false;
@@ -101,9 +116,9 @@ void mutex_unlock(struct mutex *m)
         thread_return_prio();
 }
 
-void cond_init(struct cond *c)
+void cond_init_tagged(struct cond *c, struct lock_tag tag)
 {
-    waitq_init(&c->waiters);
+    waitq_init_tagged(&c->waiters, tag);
 }
 
 int cond_wait(struct cond *c, struct mutex *m, nsec_t deadline)

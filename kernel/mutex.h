@@ -14,14 +14,16 @@ struct mutex {
     struct thread *owner;
     unsigned depth; /* taken again by its owner: times beyond the first */
     bool lent;      /* its owner has a loan from it */
+    struct lock_tag tag;
 };
 
-#define MUTEX_INIT(name)                           \
-    {                                              \
-        WAITQ_INIT((name).waiters), NULL, 0, false \
+#define MUTEX_INIT(name)                                          \
+    {                                                             \
+        WAITQ_INIT((name).waiters), NULL, 0, false, LOCK_TAG_INIT \
     }
 
-void mutex_init(struct mutex *m);
+#define mutex_init(m) mutex_init_tagged((m), LOCK_TAG)
+void mutex_init_tagged(struct mutex *m, struct lock_tag tag);
 void mutex_lock(struct mutex *m);
 /* 0, or -EBUSY. */
 int mutex_trylock(struct mutex *m) MUST_CHECK;
@@ -42,7 +44,8 @@ struct cond {
         WAITQ_INIT((name).waiters) \
     }
 
-void cond_init(struct cond *c);
+#define cond_init(c) cond_init_tagged((c), LOCK_TAG)
+void cond_init_tagged(struct cond *c, struct lock_tag tag);
 /* Give (m) back, wait for a signal after this call or (deadline), take (m) again. 0/-ETIMEDOUT. */
 int cond_wait(struct cond *c, struct mutex *m, nsec_t deadline);
 void cond_signal(struct cond *c);

@@ -16,8 +16,9 @@
 
 /* Every name that option_get and option_on are asked for, in blanks; tests/tools/test_options.py
  * compares with the sources and with docs/options.md. */
-static const char known[] = " log stack root hostname dns net-wait bounce evtchn xsave fsgsbase "
-                            "rdrand resched-always ";
+static const char known[] =
+    " log stack root hostname dns net-wait disk-timeout bounce evtchn xsave fsgsbase "
+    "rdrand resched-always ";
 
 static char text[TEXT_MAX];
 static char *options[OPTION_ARGS_MAX]; /* without the prefix */

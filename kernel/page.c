@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A buddy allocator. A free block of order n is 2^n pages, aligned to its size; its first page
+ * A buddy allocator under a cache of single pages for each CPU.
+ *
+ *     page_alloc -> this CPU's cache -> (empty: BATCH) buddies
+ *     page_free  -> this CPU's cache -> (full: half)   buddies
+ *
+ * A free block of order n is 2^n pages, aligned to its size; its first page
  * has state PAGE_FREE, the block's order, and is on the list of that order. Every other page
  * inside a block, free or used, has state PAGE_NONE. Two free buddies never exist: freeing a block
  * merges it with its buddy as long as that one is free too.
@@ -12,14 +17,30 @@
  * I3 Lists, and states from and to PAGE_FREE, change under the one lock, which is held for a few
  *    list operations. An owner may change the state of its page at any time (I2), so looking at a
  *    buddy's state is an atomic load: whatever it finds, it is PAGE_FREE only if it is free.
+ * I4 A cache changes under its lock, which is above that one. Its pages are PAGE_CACHED.
+ * I5 No allocation fails for what a cache has: before it does, it holds the locks of all caches and
+ * has emptied them. They are taken from the newest to the oldest.
  */
 #include "kernel/page.h"
 
+#include <arch/cpu.h>
+#include "kernel/heap.h"
 #include "kernel/spinlock.h"
 #include "lib/base/assert.h"
+#include "lib/base/errno.h"
 #include "lib/base/string.h"
 
 #define ORDERS (PAGE_ORDER_MAX + 1)
+#define CACHE_MAX 32
+#define BATCH (CACHE_MAX / 2)
+#define CACHE_LINE 64
+
+struct cache {
+    struct spinlock lock;
+    unsigned count;
+    struct list pages;
+    struct cache *next; /* an older one */
+};
 
 static struct spinlock lock = SPINLOCK_INIT;
 static struct list free_lists[ORDERS];
@@ -27,6 +48,8 @@ static uint32_t nonempty; /* bit n: free_lists[n] has a block */
 static pfn_t lowest = PFN_INVALID, highest;
 static size_t nr_free, nr_total;
 static void (*shortage)(void);
+static struct cache first_cache = {.lock = SPINLOCK_INIT, .pages = LIST_INIT(first_cache.pages)};
+static struct cache *newest = &first_cache, *caches[CPU_MAX]; /* of CPUs other than the first */
 static const struct page_promise *promise = &(const struct page_promise){NULL, 0, 0};
 
 static struct page *page_at(pfn_t pfn)
@@ -118,8 +141,8 @@ void page_add(pfn_t first, size_t n)
     state = spin_lock(&lock);
     for (unsigned i = 0; i < ORDERS && nr_total == 0; i++)
         list_init(&free_lists[i]);
-    lowest = MIN(lowest, first);
-    highest = MAX(highest, first + n);
+    store_relaxed(&lowest, MIN(lowest, first));
+    store_relaxed(&highest, MAX(highest, first + n));
     nr_total += n;
     free_range(first, n);
     spin_unlock(&lock, state);
@@ -159,6 +182,138 @@ static void *try_alloc(unsigned order, size_t n)
     return p == NULL ? NULL : pfn_to_virt(pfn_of(p));
 }
 
+/* ---- caches ---- */
+
+/* This CPU's cache, locked. */
+static struct cache *cache_lock(irqstate_t *state)
+{
+    struct cache *c;
+
+    *state = irq_save(); /* we stay on this CPU */
+    c = caches[cpu_id()];
+    if (c == NULL)
+        c = &first_cache;
+    spin_lock_masked(&c->lock);
+    return c;
+}
+
+/* Before (pos) of the cache's list. */
+static void cache_put(struct cache *c, struct page *p, struct list *pos)
+{
+    store_relaxed(&p->state, PAGE_CACHED);
+    list_insert_before(pos, &p->link);
+    store_relaxed(&c->count, c->count + 1);
+}
+
+static struct page *cache_pop(struct cache *c)
+{
+    struct page *p = list_first(&c->pages, struct page, link);
+
+    list_remove(&p->link);
+    store_relaxed(&c->count, c->count - 1);
+    return p;
+}
+
+/* From the buddies, for an empty cache. */
+static void refill(struct cache *c)
+{
+    struct page *p;
+
+    spin_lock_masked(&lock);
+    while (c->count < BATCH && (p = take_block(0)) != NULL)
+        cache_put(c, p, &c->pages); /* in the order in which they lie there */
+    spin_unlock_masked(&lock);
+}
+
+/* To the buddies, until (keep) are left. */
+static void drain(struct cache *c, unsigned keep)
+{
+    spin_lock_masked(&lock);
+    while (c->count > keep) {
+        struct page *p = cache_pop(c);
+
+        p->state = PAGE_NONE;
+        free_block(pfn_of(p), 0);
+    }
+    spin_unlock_masked(&lock);
+}
+
+static void *take_one(void)
+{
+    struct page *p = NULL;
+    irqstate_t state;
+    struct cache *c = cache_lock(&state);
+
+    if (c->count == 0)
+        refill(c);
+    if (c->count > 0) {
+        p = cache_pop(c);
+        store_relaxed(&p->state, PAGE_USED);
+    }
+    spin_unlock(&c->lock, state);
+    return p == NULL ? NULL : pfn_to_virt(pfn_of(p));
+}
+
+static void give_one(struct page *p)
+{
+    irqstate_t state;
+    struct cache *c = cache_lock(&state);
+
+    cache_put(c, p, c->pages.next); /* first: it may still be in the processor's caches */
+    if (c->count > CACHE_MAX)
+        drain(c, CACHE_MAX - BATCH);
+    spin_unlock(&c->lock, state);
+}
+
+/* I5: (n) pages of a block of (order) while nobody keeps any for himself; n may be 0. */
+static void *take_with_caches_empty(unsigned order, size_t n)
+{
+    irqstate_t state = irq_save();
+    struct cache *all =
+        load_acquire(&newest); /* newer ones have nothing yet that was free before */
+    void *va;
+
+    for (struct cache *c = all; c != NULL; c = c->next) {
+        spin_lock_second(&c->lock);
+        drain(c, 0);
+    }
+    va = n == 0 ? NULL : try_alloc(order, n);
+    for (struct cache *c = all; c != NULL; c = c->next)
+        spin_unlock_masked(&c->lock);
+    irq_restore(state);
+    return va;
+}
+
+void page_trim(void)
+{
+    (void)take_with_caches_empty(0, 0);
+}
+
+int page_cpu_init(unsigned cpu)
+{
+    struct cache *c = heap_alloc_aligned(CACHE_LINE, sizeof(*c));
+
+    if (c == NULL)
+        return -ENOMEM;
+    spin_init(&c->lock);
+    c->count = 0;
+    list_init(&c->pages);
+    c->next = newest;
+    store_release(&newest, c);
+    store_release(&caches[cpu], c);
+    return 0;
+}
+
+/* ---- all sizes ---- */
+
+/* Of what is here. */
+static void *take(unsigned order, size_t n)
+{
+    void *va = order == 0 ? take_one() : try_alloc(order, n);
+
+    return va != NULL ? va : take_with_caches_empty(order, n);
+}
+
 static void *alloc(unsigned order, size_t n)
 {
     void *va;
@@ -166,11 +321,11 @@ static void *alloc(unsigned order, size_t n)
     if (order > PAGE_ORDER_MAX)
         return NULL;
     do {
-        va = try_alloc(order, n);
+        va = take(order, n);
     } while (va == NULL && promise->fetch != NULL && promise->fetch());
     if (va == NULL && shortage != NULL) {
         shortage();
-        va = try_alloc(order, n);
+        va = take(order, n);
     }
     return va;
 }
@@ -179,11 +334,17 @@ static void *alloc(unsigned order, size_t n)
 static void release(void *pages, unsigned order, size_t n)
 {
     pfn_t pfn = virt_to_pfn(pages);
-    irqstate_t state = spin_lock(&lock);
     struct page *p = page_at(pfn);
+    irqstate_t state;
 
-    ASSERT(IS_ALIGNED((uintptr_t)pages, PAGE_SIZE) && pfn >= lowest && pfn < highest);
+    ASSERT(IS_ALIGNED((uintptr_t)pages, PAGE_SIZE) && pfn >= load_relaxed(&lowest) &&
+           pfn < load_relaxed(&highest));
     ASSERT(p->state == PAGE_USED && p->order == order);
+    if (order == 0) {
+        give_one(p);
+        return;
+    }
+    state = spin_lock(&lock);
     p->state = PAGE_NONE;
     free_range(pfn, n);
     spin_unlock(&lock, state);
@@ -196,7 +357,7 @@ void *page_alloc_order(unsigned order)
 
 void *page_alloc_now(void)
 {
-    return try_alloc(0, 1);
+    return take(0, 1);
 }
 
 void *page_alloc(void)
@@ -231,6 +392,19 @@ void page_free_run(void *first, size_t n)
     release(first, order_of(n), n);
 }
 
+void page_split(void *block, unsigned order)
+{
+    irqstate_t state = spin_lock(&lock);
+
+    for (pfn_t i = 0; i < (pfn_t)1 << order; i++) {
+        struct page *p = page_at(virt_to_pfn(block) + i);
+
+        p->state = PAGE_USED;
+        p->order = 0;
+    }
+    spin_unlock(&lock, state);
+}
+
 void page_promise(const struct page_promise *p)
 {
     promise = p;
@@ -243,7 +417,11 @@ void page_on_shortage(void (*fn)(void))
 
 size_t page_count_free(void)
 {
-    return load_relaxed(&nr_free) + promise->pages - promise->tables;
+    size_t cached = 0;
+
+    for (const struct cache *c = load_acquire(&newest); c != NULL; c = c->next)
+        cached += load_relaxed(&c->count);
+    return load_relaxed(&nr_free) + cached + promise->pages - promise->tables;
 }
 
 size_t page_count_total(void)

@@ -15,8 +15,9 @@ enum page_state {
     PAGE_NONE, /* never handed over, or inside a block that starts elsewhere */
     PAGE_FREE,
     PAGE_USED,
-    PAGE_SLAB,  /* the heap's: small objects */
-    PAGE_LARGE, /* the heap's: start of one large object */
+    PAGE_CACHED, /* free, and kept by a CPU */
+    PAGE_SLAB,   /* the heap's: small objects */
+    PAGE_LARGE,  /* the heap's: start of one large object */
 };
 
 struct page {
@@ -33,6 +34,12 @@ struct page {
 /* Hand RAM pages [first, first + n) to the allocator; their struct pages are mapped. */
 void page_add(pfn_t first, size_t n);
 
+/* kernel/cpus.c: before (cpu) runs for the first time: 0 or -ENOMEM. When it does not run any more:
+ * page_trim. */
+int page_cpu_init(unsigned cpu) MUST_CHECK;
+/* Nobody keeps free pages for itself, at this moment. Any context. */
+void page_trim(void);
+
 /* More pages will come when an allocation finds too little; until then they count as free. */
 struct page_promise {
     /* Hand some of them over; false: there are none. Any context, no lock of this module held. */
@@ -48,6 +55,9 @@ void *page_alloc_order(unsigned order) MUST_CHECK;
 void *page_alloc_zeroed(void) MUST_CHECK;
 void page_free(void *page);
 void page_free_order(void *page, unsigned order);
+
+/* From now on each page of what page_alloc_order(order) gave is freed on its own. */
+void page_split(void *block, unsigned order);
 
 /* As page_alloc, of what is here now: nothing is fetched or asked back. For (fetch) itself. */
 void *page_alloc_now(void) MUST_CHECK;

@@ -17,6 +17,7 @@
 #include <xen/sched.h>
 #include "kernel/console.h"
 #include "kernel/cpus.h"
+#include "kernel/lockcheck.h"
 #include "kernel/log.h"
 #include "kernel/thread.h"
 #include "lib/base/assert.h"
@@ -108,6 +109,7 @@ static NORETURN void die(const struct regs *regs, const char *fmt, va_list ap)
         for (;;) /* its report will come soon, from here */
             cpu_relax();
     }
+    lock_check_end();
     log_break_locks();
     console_break_locks();
     vformat(text, sizeof(text), fmt, ap);

@@ -5,8 +5,8 @@
  *
  * The host may take the CPU away from a holder or from one that waits, at any time and for long. So
  * who finds the lock free takes it, whoever waits elsewhere: strict order would have every CPU wait
- * for the one that does not run. Whoever has waited for long gives its own CPU away (parks) until an
- * unlock wakes it, and who still has none claims the lock: then it is the next.
+ * for the one that does not run. Whoever has waited for long gives its own CPU away (parks) until
+ * an unlock wakes it, and who still has none claims the lock: then it is the next.
  */
 #ifndef KERNEL_SPINLOCK_H
 #define KERNEL_SPINLOCK_H
@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <arch/cpu.h>
 #include <arch/irq.h>
+#include "kernel/lockcheck.h"
 #include "lib/base/atomic.h"
 
 struct spinlock {
@@ -27,21 +28,25 @@ struct spinlock {
     };
     uint16_t parked;    /* how many of those that wait gave their CPU away */
     uint16_t contended; /* how often somebody had to wait, up to the largest number */
+    struct lock_tag tag;
 };
 
-/* All zeroes is a free lock. */
-#define SPINLOCK_INIT \
-    {                 \
-        {0}, 0, 0     \
+#define SPINLOCK_INIT            \
+    {                            \
+        {0}, 0, 0, LOCK_TAG_INIT \
     }
 
-static inline void spin_init(struct spinlock *l)
+#define spin_init(l) spin_init_tagged((l), LOCK_TAG)
+static inline void spin_init_tagged(struct spinlock *l, struct lock_tag tag)
 {
-    *l = (struct spinlock)SPINLOCK_INIT;
+    *l = (struct spinlock){{0}, 0, 0, tag};
 }
 
-/* kernel/cpus.c: wait for (l) and take it; wake a CPU that parked for it, the one that claimed it if
- * there is one. (l) is only a name to the latter: who has the lock now may free it. */
+/* All zeroes is a free lock as well; this gives it its name for the lock checker. */
+#define spin_name(l) ((l)->tag = LOCK_TAG)
+
+/* kernel/cpus.c: wait for (l) and take it; wake a CPU that parked for it, the one that claimed it
+ * if there is one. (l) is only a name to the latter: who has the lock now may free it. */
 void spin_wait(struct spinlock *l);
 void spin_kick(const struct spinlock *l, uint16_t claimed);
 
@@ -49,19 +54,37 @@ void spin_kick(const struct spinlock *l, uint16_t claimed);
  * be preempted. */
 void thread_preempt_check(void);
 
+/* (held) is written and exchanged in one width: a processor waits for a store that it has to take
+ * half of a wider value from. */
+static inline void spin_take(struct spinlock *l)
+{
+    if (load_relaxed(&l->claimed) == 0 && atomic_exchange(&l->held, (uint16_t)1) == 0)
+        return;
+    lock_contended(&l->tag, LOCK_SPIN);
+    spin_wait(l);
+}
+
 /* With upcalls masked already. */
 static inline void spin_lock_masked(struct spinlock *l)
 {
-    uint32_t is_free = 0;
+    lock_want(&l->tag, l, LOCK_SPIN);
+    spin_take(l);
+    lock_taken(&l->tag, l, LOCK_SPIN);
+}
 
-    if (!atomic_cmpxchg(&l->word, &is_free, 1U))
-        spin_wait(l);
+/* The same for a lock of the class of one that is held; the caller has an order among them. */
+static inline void spin_lock_second(struct spinlock *l)
+{
+    lock_want(&l->tag, l, LOCK_SPIN_SECOND);
+    spin_take(l);
+    lock_taken(&l->tag, l, LOCK_SPIN_SECOND);
 }
 
 static inline void spin_unlock_masked(struct spinlock *l)
 {
     uint16_t parked = load_relaxed(&l->parked), claimed = load_relaxed(&l->claimed);
 
+    lock_dropped(l, LOCK_SPIN);
     store_release(&l->held, 0); /* and from here on (l) may be gone */
     if (__builtin_expect(parked != 0, 0))
         spin_kick(l, claimed);

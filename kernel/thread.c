@@ -9,7 +9,9 @@
  *
  * A thread that becomes ready stays on its CPU if it may run there at once; otherwise it goes to an
  * idle CPU, or to the one that runs the least urgent thread (choose). A CPU without work takes a
- * ready thread from another (steal). On its way from one queue to another a thread is MOVING.
+ * ready thread from another (steal); where threads wait, one is given away at the end of a slice to
+ * a CPU where it has to share with fewer (give_away). On its way from one queue to another a thread
+ * is MOVING.
  *
  * I1 A thread's state, its place on a ready list, its priority and (woken) change only under the
  * lock of the queue that (cpu) names; (cpu) itself changes only under that lock, to MOVING
@@ -66,6 +68,7 @@ struct thread {
     void *user;
     struct timer timer;
     struct waitq joiners;
+    struct lock_stack locks;
 };
 
 struct runq {
@@ -74,8 +77,8 @@ struct runq {
     bool online; /* takes threads */
     bool kicked; /* an interrupt is on its way to this CPU, which will consider */
     struct list ready[PRIO_COUNT];
-    unsigned urgent; /* bit per non-empty list */
-    unsigned nr_ready;
+    unsigned urgent;              /* bit per non-empty list */
+    unsigned waiting[PRIO_COUNT]; /* how many on each list */
     struct thread *running;
     unsigned running_prio; /* the same without the lock: (running) may be freed meanwhile */
     bool offered;          /* somebody waits for this CPU to take his thread (I5) */
@@ -94,8 +97,14 @@ static struct cpumask idle_cpus; /* that nobody has given work since they said s
 static unsigned live;
 static bool resched_always;
 
-static struct spinlock dead_lock;
+static struct spinlock dead_lock = SPINLOCK_INIT;
 static struct list dead = LIST_INIT(dead); /* detached threads to free */
+
+/* NULL, or one that another CPU may just have made. */
+static struct runq *runq_of_cpu(unsigned cpu)
+{
+    return load_acquire(&runqs[cpu]);
+}
 
 /* Of the CPU we run on; upcalls masked. */
 static struct runq *runq_here(void)
@@ -107,7 +116,7 @@ static struct runq *runq_here(void)
 static struct runq *lock_runq_of(const struct thread *t)
 {
     for (;;) {
-        struct runq *q = runqs[load_relaxed(&t->cpu)];
+        struct runq *q = runq_of_cpu(load_relaxed(&t->cpu));
 
         spin_lock_masked(&q->lock);
         if (q->cpu == load_acquire(&t->cpu))
@@ -140,7 +149,7 @@ static void ready_insert(struct runq *q, struct thread *t, bool front)
     else
         list_push_back(&q->ready[t->prio], &t->link);
     store_relaxed(&q->urgent, q->urgent | 1u << t->prio);
-    store_relaxed(&q->nr_ready, q->nr_ready + 1);
+    store_relaxed(&q->waiting[t->prio], q->waiting[t->prio] + 1);
 }
 
 static void ready_remove(struct runq *q, struct thread *t)
@@ -148,7 +157,7 @@ static void ready_remove(struct runq *q, struct thread *t)
     list_remove(&t->link);
     if (list_empty(&q->ready[t->prio]))
         store_relaxed(&q->urgent, q->urgent & ~(1u << t->prio));
-    store_relaxed(&q->nr_ready, q->nr_ready - 1);
+    store_relaxed(&q->waiting[t->prio], q->waiting[t->prio] - 1);
 }
 
 static int most_urgent(const struct runq *q)
@@ -168,13 +177,15 @@ static void kick(struct runq *q)
 }
 
 /* Does the running thread have to give way to a ready one, or to share? Whenever one of them, its
- * priority or what it may do changed. */
+ * priority or what it may do changed. On several CPUs slices end while anybody waits, for
+ * give_away. */
 static void consider(struct runq *q)
 {
     const struct thread *now = q->running;
     int prio = most_urgent(q);
     bool leave = !may_run_on(now, q) || (prio >= 0 && (now == q->idle || prio > now->prio));
-    bool share = prio >= 0 && prio == now->prio && !load_relaxed(&q->slice.armed);
+    bool share =
+        prio >= 0 && (prio == now->prio || cpus_count() > 1) && !load_relaxed(&q->slice.armed);
 
     if (!leave && !share)
         return;
@@ -186,27 +197,6 @@ static void consider(struct runq *q)
         q->shared = now->prio;
         timer_set(&q->slice, clock_read() + SLICE);
     }
-}
-
-/* The slice may end while a thread of another priority runs; then its owner, if it is still ready
- * and was preempted, is the first of its list and loses that place. */
-static void slice_over(struct timer *timer)
-{
-    struct runq *q = CONTAINER_OF(timer, struct runq, slice);
-    struct list *sharers = &q->ready[q->shared];
-
-    spin_lock_masked(&q->lock);
-    if (q->running->prio == q->shared) {
-        q->turn_over = true;
-        cpu_set_need_resched(true);
-    } else if (!list_empty(sharers)) {
-        struct list *first = sharers->next;
-
-        list_remove(first);
-        list_push_back(sharers, first);
-    }
-    consider(q); /* those that run now may share as well */
-    spin_unlock_masked(&q->lock);
 }
 
 void sched_kicked(void)
@@ -240,7 +230,7 @@ static struct runq *claim_idle(const struct thread *t, bool offered)
 {
     cpumask_for_each(cpu, &idle_cpus)
     {
-        struct runq *q = runqs[cpu];
+        struct runq *q = runq_of_cpu(cpu);
 
         if (!may_run_on(t, q))
             continue;
@@ -261,7 +251,7 @@ static struct runq *least_urgent(const struct thread *t)
 
     cpumask_for_each(cpu, cpus_online())
     {
-        struct runq *q = runqs[cpu];
+        struct runq *q = runq_of_cpu(cpu);
         unsigned prio = load_relaxed(&q->running_prio);
 
         if (may_run_on(t, q) && prio < best_prio) {
@@ -288,7 +278,7 @@ static struct runq *choose(struct runq *q, struct thread *t)
     if (other)
         return other;
     other = least_urgent(t);
-    return may_stay && load_relaxed(&other->running_prio) >= t->prio ? q : other;
+    return may_stay && load_relaxed(&other->running_prio) >= q->running->prio ? q : other;
 }
 
 /* I5: (t) waits in a locked queue; let an idle CPU come and take it. */
@@ -308,9 +298,9 @@ static void offer(const struct thread *t)
 static void offer_all(void)
 {
     for (unsigned cpu = 0; cpu < cpus_known(); cpu++) {
-        struct runq *q = runqs[cpu];
+        struct runq *q = runq_of_cpu(cpu);
 
-        if (!q || load_relaxed(&q->nr_ready) == 0)
+        if (!q || load_relaxed(&q->urgent) == 0)
             continue;
         spin_lock_masked(&q->lock);
         for (int prio = PRIO_COUNT - 1; prio >= 0; prio--)
@@ -328,12 +318,9 @@ static void make_ready(struct runq *q, struct thread *t)
         offer(t);
 }
 
-/* Put (t), which is on no list, on the queue that suits it; (q), its own, is locked and will not be
- * after it. */
-static void place(struct runq *q, struct thread *t)
+/* Put (t), which is on no list, on queue (to); (q), its own, is locked and will not be after it. */
+static void bring(struct runq *q, struct thread *t, struct runq *to)
 {
-    struct runq *to = choose(q, t);
-
     while (to != q) {
         set_state(t, MOVING);
         store_release(&t->cpu, to->cpu); /* I1; with lock_runq_of, who may lock (to) before us */
@@ -345,6 +332,12 @@ static void place(struct runq *q, struct thread *t)
     }
     make_ready(q, t);
     spin_unlock_masked(&q->lock);
+}
+
+/* The same, on the queue that suits it. */
+static void place(struct runq *q, struct thread *t)
+{
+    bring(q, t, choose(q, t));
 }
 
 /* The most urgent ready thread of (from) that may run on (to); both locked. */
@@ -368,7 +361,7 @@ static struct thread *find_movable(struct runq *from, const struct runq *to)
 static void lock_both(struct runq *a, struct runq *b)
 {
     spin_lock_masked(a->cpu < b->cpu ? &a->lock : &b->lock);
-    spin_lock_masked(a->cpu < b->cpu ? &b->lock : &a->lock);
+    spin_lock_second(a->cpu < b->cpu ? &b->lock : &a->lock);
 }
 
 static bool steal_from(struct runq *from, struct runq *to)
@@ -395,12 +388,80 @@ static bool steal(struct runq *q)
     unsigned n = cpus_known();
 
     for (unsigned i = 1; i < n; i++) {
-        struct runq *other = runqs[(q->cpu + i) % n];
+        struct runq *other = runq_of_cpu((q->cpu + i) % n);
 
-        if (other && load_relaxed(&other->nr_ready) > 0 && steal_from(other, q))
+        if (other && load_relaxed(&other->urgent) != 0 && steal_from(other, q))
             return true;
     }
     return false;
+}
+
+/* With how many a thread of (prio) shares or would share the CPU of (q): MANY where a more urgent
+ * one runs. */
+#define MANY 1000000U
+
+static unsigned load_for(const struct runq *q, unsigned prio)
+{
+    unsigned running = load_relaxed(&q->running_prio), load = running == prio;
+
+    for (unsigned p = prio; p < PRIO_COUNT; p++)
+        load += load_relaxed(&q->waiting[p]);
+    return running > prio ? MANY + load : load;
+}
+
+/* One of (q)'s, which is locked, would have company less by two elsewhere, so that it is better off
+ * even when it is counted there: that thread, off its list, and the queue in (*to). NULL: there is
+ * none. */
+static struct thread *find_surplus(struct runq *q, struct runq **to)
+{
+    unsigned n = cpus_known();
+
+    for (unsigned i = 1; i < n && q->urgent != 0; i++) {
+        struct runq *other = runqs[(q->cpu + i) % n];
+        struct thread *t = NULL;
+
+        if (other && load_relaxed(&other->online))
+            t = find_movable(q, other);
+        if (t && load_for(q, t->prio) >= load_for(other, t->prio) + 2) {
+            ready_remove(q, t);
+            *to = other;
+            return t;
+        }
+    }
+    return NULL;
+}
+
+/* At the end of a slice. (q) is locked and will not be after it. */
+static void give_away(struct runq *q)
+{
+    struct runq *to;
+    struct thread *t = cpus_count() > 1 ? find_surplus(q, &to) : NULL;
+
+    if (t)
+        bring(q, t, to);
+    else
+        spin_unlock_masked(&q->lock);
+}
+
+/* The slice may end while a thread of another priority runs; then its owner, if it is still ready
+ * and was preempted, is the first of its list and loses that place. */
+static void slice_over(struct timer *timer)
+{
+    struct runq *q = CONTAINER_OF(timer, struct runq, slice);
+    struct list *sharers = &q->ready[q->shared];
+
+    spin_lock_masked(&q->lock);
+    if (q->running->prio == q->shared) {
+        q->turn_over = true;
+        cpu_set_need_resched(true);
+    } else if (!list_empty(sharers)) {
+        struct list *first = sharers->next;
+
+        list_remove(first);
+        list_push_back(sharers, first);
+    }
+    consider(q); /* those that run now may share as well */
+    give_away(q);
 }
 
 /* --- switching --- */
@@ -566,6 +627,7 @@ int thread_block(nsec_t deadline)
     struct runq *q = runq_here();
 
     ASSERT(cpu_preempt_count() == 0 && !cpu_in_event());
+    lock_may_block();
     spin_lock_masked(&q->lock);
     me->timed_out = false;
     if (me->woken) { /* I3 */
@@ -788,6 +850,11 @@ void thread_set_tls(uintptr_t tp)
     irq_restore(irq);
 }
 
+struct lock_stack *thread_locks(struct thread *t)
+{
+    return &t->locks;
+}
+
 unsigned thread_count(void)
 {
     return load_relaxed(&live);
@@ -824,15 +891,17 @@ void thread_set_prio(struct thread *t, enum prio prio)
     spin_unlock(&q->lock, irq);
 }
 
-void thread_lend_prio(struct thread *t, enum prio prio, bool first)
+bool thread_lend_prio(struct thread *t, enum prio prio, bool first)
 {
     irqstate_t irq = irq_save();
     struct runq *q = lock_runq_of(t);
+    bool is_more = prio > t->prio;
 
     t->loans += first;
-    if (prio > t->prio)
+    if (is_more)
         change_prio(q, t, (uint8_t)prio);
     spin_unlock(&q->lock, irq);
+    return is_more;
 }
 
 void thread_return_prio(void)
@@ -875,7 +944,7 @@ void thread_get_stats(struct thread_stats *out)
 {
     *out = (struct thread_stats){0, 0, 0};
     for (unsigned cpu = 0; cpu < cpus_known(); cpu++) {
-        const struct runq *q = runqs[cpu];
+        const struct runq *q = runq_of_cpu(cpu);
 
         if (!q)
             continue;
@@ -887,7 +956,9 @@ void thread_get_stats(struct thread_stats *out)
 
 const struct thread *sched_running(unsigned cpu)
 {
-    return runqs[cpu] ? load_relaxed(&runqs[cpu]->running) : NULL;
+    const struct runq *q = runq_of_cpu(cpu);
+
+    return q ? load_relaxed(&q->running) : NULL;
 }
 
 /* --- CPUs that come and go --- */
@@ -952,7 +1023,7 @@ struct thread *sched_idle_thread(unsigned cpu, void **its_stack_top)
 static void call_home(const struct runq *back)
 {
     for (unsigned cpu = 0; cpu < cpus_known(); cpu++) {
-        struct runq *q = runqs[cpu];
+        struct runq *q = runq_of_cpu(cpu);
         irqstate_t irq;
 
         if (!q || q == back)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <arch/clock.h>
 #include "kernel/cpumask.h"
+#include "kernel/lockcheck.h"
 #include "lib/base/macros.h"
 
 struct thread;
@@ -35,8 +36,9 @@ NORETURN void thread_exit(void);
 void thread_join(struct thread *t);
 void thread_detach(struct thread *t);
 
-/* Bytes of its stack that (t) has used so far at most. 0: not known, stacks are prepared for it only
- * with paravane.log=debug, which also says it of each thread that is freed. (size): of the stack. */
+/* Bytes of its stack that (t) has used so far at most. 0: not known, stacks are prepared for it
+ * only with paravane.log=debug, which also says it of each thread that is freed. (size): of the
+ * stack. */
 size_t thread_stack_used(const struct thread *t, size_t *size);
 
 struct thread *thread_current(void);
@@ -61,8 +63,9 @@ void thread_set_tls(uintptr_t tp);
 void thread_set_prio(struct thread *t, enum prio prio);
 enum prio thread_prio(const struct thread *t);
 /* kernel/mutex.c: (t) runs at least at (prio) until it returned as many loans as it got (first)
- * ones; a mutex lends once for as long as it is held, whatever the number of its waiters. */
-void thread_lend_prio(struct thread *t, enum prio prio, bool first);
+ * ones; a mutex lends once for as long as it is held, whatever the number of its waiters. True: it
+ * had a lower one. */
+bool thread_lend_prio(struct thread *t, enum prio prio, bool first);
 void thread_return_prio(void);
 
 /* The CPUs that (t) may run on; new threads inherit those of their creator. When all of them are
@@ -80,6 +83,9 @@ struct thread_stats {
     uint64_t switches, preemptions, steals;
 };
 void thread_get_stats(struct thread_stats *out);
+
+/* kernel/lockcheck.c: the mutexes that (t) holds. */
+struct lock_stack *thread_locks(struct thread *t);
 
 /* Number of live threads, for the census. */
 unsigned thread_count(void);

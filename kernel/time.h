@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 #include <arch/clock.h>
-#include "lib/base/list.h"
 #include "lib/base/macros.h"
 
 /* Nanoseconds, monotonic on all CPUs. Any context. */
@@ -20,7 +19,7 @@ nsec_t time_wall(void);
 void time_set_wall(nsec_t since_epoch);
 
 struct timer {
-    struct list link;
+    struct timer *child, *next, *before; /* kernel/time.c: its place while armed */
     nsec_t deadline;
     void (*fn)(struct timer *t);
     bool armed;

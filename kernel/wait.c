@@ -10,9 +10,9 @@
  */
 #include "kernel/wait.h"
 
-void waitq_init(struct waitq *q)
+void waitq_init_tagged(struct waitq *q, struct lock_tag tag)
 {
-    spin_init(&q->lock);
+    spin_init_tagged(&q->lock, tag);
     list_init(&q->waiters);
 }
 

@@ -28,7 +28,8 @@ struct waiter {
         SPINLOCK_INIT, LIST_INIT((name).waiters) \
     }
 
-void waitq_init(struct waitq *q);
+#define waitq_init(q) waitq_init_tagged((q), LOCK_TAG)
+void waitq_init_tagged(struct waitq *q, struct lock_tag tag);
 
 /* Used by wait_until and cond_wait only. Entering twice is harmless. waitq_leave: was it woken since it
  * entered last? */

@@ -30,7 +30,10 @@ def run(request):
     parts = image.ensure()
     directory = paths.run_dir()
     accelerator = accel.choose(parts)
-    xen = (f"dom0_mem={request.memory}M,max:{request.memory}M "
+    # Xen's usual scheduler, credit2, may leave a vCPU waiting while processors are idle: seen with
+    # more vCPUs than processors in QEMU, its runstate "runnable" and both processors halted. And
+    # QEMU's XSAVE and XRSTOR do not trap where Xen counts on it to bring a vCPU's registers back.
+    xen = (f"sched=credit spec-ctrl=eager-fpu dom0_mem={request.memory}M,max:{request.memory}M "
            f"dom0_max_vcpus={request.vcpus}-{request.vcpus} console=com1 "
            "com1=115200,8n1 loglvl=all guest_loglvl=all noreboot bootscrub=0")
     command = qemu.machine(accelerator, request.memory * 65 // 64 + XEN_MEMORY)

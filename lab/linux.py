@@ -5,13 +5,15 @@ The same kernel as dom0's, and an initramfs with nginx, iperf3 and the
 frontends' modules.  fio brings 80 MB of libraries it rarely uses, so there
 is a second, larger initramfs that has it too.
 """
+import os
 import shutil
+import subprocess
 
 import image
 import packages
 import paths
 from cpio import Cpio
-from report import step
+from report import broken, step
 
 PROGRAMS = "dash bash ip tc ss ping iperf3 xenstore".split()
 SERVERS = ["nginx"]
@@ -51,3 +53,36 @@ def initramfs(file, tree, names):
         archive.add("etc/nginx/nginx.conf", source / "nginx.conf")
         archive.data("srv/index.html", PAGE, 0o644)
         archive.end()
+
+
+def headers():
+    """(directory, release): what modules for the guest's kernel are built
+    against, its paths made those of where it was unpacked."""
+    release = image.package_tree(packages.DOM0, "root").joinpath(
+        "lib/modules")
+    release = next(release.glob("*")).name
+    wanted = packages.headers(release)
+    root = image.package_tree(wanted, "root-headers")
+    tree = root / f"usr/src/linux-headers-{release}"
+    makefile = tree / "Makefile"
+    text = makefile.read_text()
+    if f"{root}/" not in text:
+        makefile.write_text(text.replace("/usr/src/", f"{root}/usr/src/"))
+    return tree, release
+
+
+def build_module(source, build):
+    """The kernel module of directory (source), built in (build)."""
+    tree, release = headers()
+    with step(f"module for Linux {release}"):
+        paths.fresh(build)
+        shutil.copytree(source, build, dirs_exist_ok=True)
+        environment = {name: value for name, value in os.environ.items()
+                       if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+        done = subprocess.run(
+            ["make", "-C", tree, f"M={build}", "CC=gcc", "modules"],
+            env=environment, text=True, capture_output=True)
+    if done.returncode:
+        raise broken("the module does not build: "
+                     + done.stderr.strip()[-300:])
+    return next(build.glob("*.ko"))

@@ -140,6 +140,20 @@ class Apt:
         return files
 
 
+def headers(release):
+    """The packages that modules for this kernel are built with."""
+    apt = Apt()
+    apt.prepare()
+    apt.update()
+    name = f"linux-headers-{release}"
+    found = apt.describe([name]).get(name)
+    if not found:
+        raise broken(f"the mirror has no {name} any more; `lab/lab clean` "
+                     "makes a new dom0 of what it has")
+    needed = re.findall(r"linux-(?:headers|kbuild)-[^ ,]+", found["Depends"])
+    return [name, *needed]
+
+
 def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

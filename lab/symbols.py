@@ -73,13 +73,14 @@ class Symbols:
         return "a thread's stack" if address in THREAD_STACKS else ""
 
     def stack_overflow(self, report):
-        """A line, when the report of a crash says that a stack of ours was full."""
-        rsp = RSP.search(report)
-        if NO_ROOM not in report or not rsp:
+        """A line, when the report of a crash says that a stack of ours was full: some CPU's."""
+        if NO_ROOM not in report:
             return ""
-        rsp = int(rsp.group(1), 16)
-        whose = self.guard(rsp) or self.guard(rsp - FRAME)
-        return f"stack overflow: rsp {rsp:#x} is in or at the guard page of {whose}" if whose else ""
+        for rsp in (int(digits, 16) for digits in RSP.findall(report)):
+            whose = self.guard(rsp) or self.guard(rsp - FRAME)
+            if whose:
+                return f"stack overflow: rsp {rsp:#x} is in or at the guard page of {whose}"
+        return ""
 
     def explain(self, dump):
         """One line per address of ours in the dump, in order of appearance."""

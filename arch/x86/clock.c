@@ -9,6 +9,7 @@
  */
 #include <arch/clock.h>
 #include "arch/x86/pcpu.h"
+#include "arch/x86/pvclock.h"
 #include "arch/x86/setup.h"
 #include "arch/x86/xenabi.h"
 #include <arch/cpu.h>
@@ -35,22 +36,13 @@ static uint64_t tsc_read(void)
     return (uint64_t)hi << 32 | lo;
 }
 
-static nsec_t extrapolate(const struct vcpu_time_info *t, uint64_t tsc)
-{
-    uint64_t delta = tsc > t->tsc_timestamp ? tsc - t->tsc_timestamp : 0;
-    int shift = t->tsc_shift;
-
-    delta = shift >= 0 ? delta << (shift & 63) : delta >> (-shift & 63);
-    return t->system_time + (nsec_t)((unsigned __int128)delta * t->tsc_to_system_mul >> 32);
-}
-
 void clock_note_entry(void)
 {
     entry_tsc = tsc_read();
 }
 
-/* What was spent waiting for a CPU of the host's, and (before it first ran, and while it was told to be
- * down, which is no theft) offline. */
+/* What was spent waiting for a CPU of the host's, and (before it first ran, and while it was told
+ * to be down, which is no theft) offline. */
 static nsec_t not_running(const struct pcpu *cpu)
 {
     const volatile struct vcpu_runstate_info *r = &cpu->runstate;
@@ -65,7 +57,7 @@ void clock_init(const struct shared_info *s)
     shared = s;
     scale.system_time = 0;
     scale.tsc_timestamp = entry_tsc;
-    entry = clock_read() - extrapolate(&scale, tsc_read());
+    entry = clock_read() - pvclock_extrapolate(&scale, tsc_read());
 }
 
 nsec_t clock_entry(void)
@@ -86,7 +78,7 @@ static bool read_here(nsec_t *now, bool *stable)
         compiler_fence();
         if ((version & 1) == 0 && load_acquire(&src->version) == version) {
             *stable = (copy.flags & XEN_PVCLOCK_TSC_STABLE_BIT) != 0;
-            *now = extrapolate(&copy, tsc);
+            *now = pvclock_extrapolate(&copy, tsc);
             return true;
         }
     }

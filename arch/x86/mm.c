@@ -55,7 +55,7 @@ extern char boot_stack_guard[], event_stack_guard[];
 static uint64_t *const p2m = (uint64_t *)P2M_BASE;
 static const uint64_t *const m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
 static uint64_t *l4;
-static struct spinlock mm_lock;
+static struct spinlock mm_lock = SPINLOCK_INIT;
 
 /*
  * RAM arrives piece by piece. A piece is what one L1 table maps; those below (next) are mapped and

@@ -11,6 +11,10 @@
 #include <xen/xen.h>
 #include <arch/cpu_impl.h>
 
+/* An operand of each call, which makes the compiler build the frame first: a CPU that waits in the
+ * hypervisor is found with its caller in the backtrace. */
+register unsigned long stack_pointer __asm__("rsp");
+
 /* One instruction; the per-CPU block must be in place. */
 static inline void count_hypercall(void)
 {
@@ -26,7 +30,8 @@ static inline long hypercall5(unsigned nr, unsigned long a1, unsigned long a2, u
 
     count_hypercall();
     __asm__ volatile("syscall"
-                     : "+a"(ret), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(r10), "+r"(r8)
+                     : "+a"(ret), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(r10), "+r"(r8),
+                       "+r"(stack_pointer)
                      :
                      : "rcx", "r11", "memory");
     return ret;
@@ -40,7 +45,7 @@ static inline long hypercall4(unsigned nr, unsigned long a1, unsigned long a2, u
 
     count_hypercall();
     __asm__ volatile("syscall"
-                     : "+a"(ret), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(r10)
+                     : "+a"(ret), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(r10), "+r"(stack_pointer)
                      :
                      : "rcx", "r11", "r8", "memory");
     return ret;
@@ -52,7 +57,7 @@ static inline long hypercall3(unsigned nr, unsigned long a1, unsigned long a2, u
 
     count_hypercall();
     __asm__ volatile("syscall"
-                     : "+a"(ret), "+D"(a1), "+S"(a2), "+d"(a3)
+                     : "+a"(ret), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(stack_pointer)
                      :
                      : "rcx", "r8", "r10", "r11", "memory");
     return ret;

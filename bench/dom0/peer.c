@@ -9,6 +9,9 @@
  *     TCP to port 5001 of bench/apps/netbench: Mbit/s that arrived
  * peer receive ADDRESS SECONDS
  *     TCP from its port 5002: Mbit/s
+ * peer echo
+ *     what pvbench (apps/pvbench/net.c) talks to, until it is killed: UDP and TCP on port 7007 come
+ * back, TCP to 7008 is thrown away, TCP from 7009 never ends
  *
  * Nothing waits without a limit: a guest that stands still is an error, not a stand-still here.
  */
@@ -16,6 +19,7 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -143,6 +147,88 @@ static int receive_stream(char **arg)
     return 0;
 }
 
+/* ---- echo ---- */
+
+static int bound(int type, unsigned port)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, type, 0), one = 1;
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+        bind(fd, (struct sockaddr *)&any, sizeof(any)) != 0)
+        err(1, "port %u", port);
+    return fd;
+}
+
+static void echo_datagrams(void)
+{
+    int fd = bound(SOCK_DGRAM, 7007);
+
+    for (;;) {
+        struct sockaddr_in from;
+        socklen_t len = sizeof(from);
+        ssize_t n = recvfrom(fd, block, sizeof(block), 0, (struct sockaddr *)&from, &len);
+
+        if (n >= 0)
+            (void)sendto(fd, block, (size_t)n, 0, (struct sockaddr *)&from, len);
+    }
+}
+
+static void give_back(int fd)
+{
+    ssize_t n;
+
+    while ((n = recv(fd, block, sizeof(block), 0)) > 0)
+        if (send(fd, block, (size_t)n, MSG_NOSIGNAL) != n)
+            break;
+}
+
+static void throw_away(int fd)
+{
+    while (recv(fd, block, sizeof(block), 0) > 0)
+        ;
+}
+
+static void never_end(int fd)
+{
+    while (send(fd, block, sizeof(block), MSG_NOSIGNAL) > 0)
+        ;
+}
+
+/* Each connection has a process of its own: one that is dead already keeps nobody waiting. */
+static void serve_streams(unsigned port, void (*serve)(int fd))
+{
+    int listener = bound(SOCK_STREAM, port), one = 1;
+
+    if (listen(listener, 8) != 0)
+        err(1, "listen");
+    signal(SIGCHLD, SIG_IGN);
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+
+        if (fd < 0)
+            continue;
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        if (fork() == 0) {
+            serve(fd);
+            _exit(0);
+        }
+        close(fd);
+    }
+}
+
+static int echo(void)
+{
+    if (fork() == 0)
+        serve_streams(7007, give_back);
+    if (fork() == 0)
+        serve_streams(7008, throw_away);
+    if (fork() == 0)
+        serve_streams(7009, never_end);
+    echo_datagrams();
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -153,5 +239,7 @@ int main(int argc, char **argv)
         return send_stream(argv + 2);
     if (strcmp(what, "receive") == 0 && argc == 4)
         return receive_stream(argv + 2);
-    errx(64, "usage: peer boot LOG TEXT LIMIT COMMAND... | send|receive ADDRESS SECONDS");
+    if (strcmp(what, "echo") == 0 && argc == 2)
+        return echo();
+    errx(64, "usage: peer echo | boot LOG TEXT LIMIT COMMAND... | send|receive ADDRESS SECONDS");
 }

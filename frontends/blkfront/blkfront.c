@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A vbd's life: open, serve, end (xen/io/blkif.h). What happens to a request is in request.c, the
- * blocking calls are in sync.c.
+ * A vbd's life: open, serve, connect again, end. How both ends agree is in connect.c, a ring and
+ * its thread in queue.c, what happens to a request in request.c, the blocking calls in sync.c.
  *
- * Opening walks the startup diagram in the caller's thread. From then on a thread of the device
- * takes responses; the event handler and the watch on the backend's state only wake it. The device
- * ends when it is closed, when its backend leaves, or when its backend breaks the protocol: always
- * by way of the end of serve().
+ * Opening walks the startup diagram of xen/io/blkif.h in the caller's thread. From then on a thread
+ * of the device takes responses, and sees to its lives (frontends/common/life.h):
  *
- * I1 Progress does not depend on notifications: the thread looks at the ring once a second.
- * I2 A backend that closes in an orderly way, and one that we close, may finish what it has for
- *    DRAIN_TIMEOUT. One that broke the protocol may not.
- * I3 After xb_close what is still in flight is taken back: revoked and freed, or in quarantine.
- *    Only then does the thread end, and no transfer is left without its (done).
+ *     serve --> stop --> drain --> life_close --> expire <--> life_reopen --> serve
+ *               nothing  what is    the rest is   -EIO for
+ *               is sent  answered   pending again what waited too long
  *
- * When the device has gone it stays gone; reconnecting would keep the requests that serve()
- * ends by failing, open again and issue them anew.
+ * I1 A backend that closes in an orderly way, and one that we close, may finish what it has for
+ *    DRAIN_TIMEOUT. One that broke the protocol may not, and what it had ends with -EIO: nobody
+ *    knows what it did with it.
+ * I2 What a backend did not answer is sent again to the next one, once it is there, in the order of
+ *    submission; a transfer waits for that no longer than (timeout).
+ * I3 When the device is closed no transfer is left without its (done).
  */
 #include "frontends/blkfront/blkfront.h"
 
-#include <xen/io/protocols.h>
 #include "frontends/blkfront/internal.h"
 #include "kernel/heap.h"
 #include "kernel/log.h"
@@ -27,91 +26,129 @@
 #include "kernel/time.h"
 #include "lib/base/format.h"
 #include "lib/base/parse.h"
+#include "lib/base/string.h"
 
-#define REPOLL NSEC_PER_SEC
 #define DRAIN_TIMEOUT (10 * NSEC_PER_SEC)
+#define TIMEOUT_DEFAULT 30
+#define TIMEOUT_MAX 86400
 
-/* In our own directory. */
-static const struct xb_key settings[] = {
-    XB_FLAG(struct blkfront, trusted, "trusted", true),
-};
+nsec_t blkfront_timeout(void)
+{
+    const char *given = option_get("disk-timeout");
+    uint32_t seconds = TIMEOUT_DEFAULT;
 
-/* In the backend's directory, once it is connected. Linux's backend offers to flush only then. */
-static const struct xb_key properties[] = {
-    XB_REQUIRED(struct blkfront, info.nr_sectors, "sectors", 0, 1ULL << 54),
-    XB_REQUIRED(struct blkfront, info.sector_size, "sector-size", 512, PAGE_SIZE),
-    XB_OPTIONAL(struct blkfront, physical, "physical-sector-size", 0, 0, 1u << 30),
-    XB_OPTIONAL(struct blkfront, vdisk, "info", 0, 0, UINT32_MAX),
-    XB_OPTIONAL_TEXT(struct blkfront, mode, "mode"),
-    XB_FLAG(struct blkfront, flush, "feature-flush-cache", false),
-    XB_FLAG(struct blkfront, barrier, "feature-barrier", false),
-    XB_FLAG(struct blkfront, persistent, "feature-persistent", false),
-};
+    if (given != NULL && parse_u32(given, 1, TIMEOUT_MAX, &seconds) != 0)
+        seconds = TIMEOUT_DEFAULT;
+    return seconds * NSEC_PER_SEC;
+}
 
 /* ---- the device's thread ---- */
 
-static bool is_serving(const struct blkfront *bf)
+static void for_queues(struct blkfront *bf, void (*fn)(struct queue *))
 {
-    return !load_relaxed(&bf->stop) && bf->fault == NULL && xb_connected(&bf->dev);
+    for (unsigned i = 0; i < bf->nr_queues; i++)
+        fn(bf->queue[i]);
 }
 
-static bool has_work(struct blkfront *bf)
+static void serve(struct blkfront *bf)
 {
-    return load_acquire(&bf->owed) || !list_empty(&bf->finished);
+    while (blkfront_is_serving(bf)) {
+        blkfront_queue_serve(bf->queue[0]);
+        if (atomic_exchange(&bf->changed, false) && blkfront_is_serving(bf))
+            blkfront_reread(bf);
+    }
 }
 
-/* A backend that stands by what it has taken on may finish it. */
-static void await_answers(struct blkfront *bf)
+/* Nothing is sent any more; what the backend answers still counts (I1). */
+static void settle(struct blkfront *bf)
 {
     nsec_t deadline = time_now() + DRAIN_TIMEOUT;
 
-    while (slots_in_use(&bf->slots) > 0 && bf->fault == NULL && xb_attached(&bf->dev) &&
-           time_now() < deadline) {
-        (void)wait_until(&bf->work, has_work(bf) || !xb_attached(&bf->dev),
-                         MIN(deadline, time_now() + REPOLL));
-        blkfront_drain(bf);
-    }
-}
-
-/* Until the device is closed, broken or gone; then to the end of every transfer (I3). */
-static void serve(void *arg)
-{
-    struct blkfront *bf = arg;
-
-    while (is_serving(bf)) {
-        (void)wait_until(&bf->work, has_work(bf) || !is_serving(bf), time_now() + REPOLL); /* I1 */
-        blkfront_drain(bf);
-    }
-    if (!bf->stop && bf->fault == NULL)
-        log_warn("%s: the device is gone", bf->info.name);
-    blkfront_refuse(bf);
-    await_answers(bf);
+    store_relaxed(&bf->down_since, time_now());
+    mutex_lock(&bf->info_lock);
+    bf->info.connected = false;
+    mutex_unlock(&bf->info_lock);
+    for_queues(bf, blkfront_queue_stop);
+    for (unsigned i = 0; i < bf->nr_queues; i++)
+        blkfront_queue_drain(bf->queue[i], deadline);
     if (bf->fault != NULL)
         xb_fail(&bf->dev, -EPROTO, "the backend broke the protocol: %s", bf->fault);
-    xb_close(&bf->dev);
-    blkfront_abandon(bf);
-    blkfront_pool_close(bf);
+    else if (!bf->stop)
+        log_warn("%s: the backend has left; %u s until transfers fail", bf->info.name,
+                 (unsigned)(bf->timeout / NSEC_PER_SEC));
 }
 
-static void on_event(port_t port, void *arg)
+/* Transfers that waited for long enough end (I2). When the next one is due. */
+static nsec_t expire(struct blkfront *bf, nsec_t now, int status)
+{
+    nsec_t next = now + bf->timeout;
+
+    for (unsigned i = 0; i < QUEUES_MAX && bf->queue[i] != NULL; i++)
+        next = MIN(next, blkfront_queue_expire(bf->queue[i], now, status));
+    return next;
+}
+
+/* Until there is a backend again. False: the device is closed. */
+static bool reopen(struct blkfront *bf)
+{
+    int rc = -ETIMEDOUT;
+
+    while (rc != 0 && rc != -ECANCELED)
+        rc = life_reopen(&bf->life, expire(bf, time_now(), -EIO));
+    if (rc != 0)
+        return false;
+    mutex_lock(&bf->info_lock);
+    bf->info.reconnects++;
+    mutex_unlock(&bf->info_lock);
+    blkfront_announce(bf, " again");
+    return true;
+}
+
+static void device_thread(void *arg)
 {
     struct blkfront *bf = arg;
 
-    (void)port;
-    bf->info.events++;
-    store_release(&bf->owed, true);
-    waitq_wake_all(&bf->work);
+    do {
+        serve(bf);
+        settle(bf);
+        life_close(&bf->life);
+    } while (reopen(bf));
+    store_relaxed(&bf->dead, true);
+    (void)expire(bf, NEVER, -ENODEV); /* I3 */
+}
+
+/* ---- lifecycle.h calls ---- */
+
+static int on_connect(void *arg, nsec_t deadline)
+{
+    return blkfront_connect(arg, deadline);
+}
+
+/* After xb_close: nobody answers any more. */
+static void on_disconnect(void *arg)
+{
+    struct blkfront *bf = arg;
+    int status = bf->stop || bf->fault != NULL ? -EIO : 0; /* I1 */
+
+    for_queues(bf, blkfront_queue_stop);
+    for (unsigned i = 0; i < bf->nr_queues; i++)
+        blkfront_queue_close(bf->queue[i], status);
+    bf->fault = NULL;
 }
 
 /* In the watch thread. */
-static void on_backend_change(void *arg)
+static void on_change(void *arg)
 {
     struct blkfront *bf = arg;
 
-    waitq_wake_all(&bf->work);
+    store_relaxed(&bf->changed, true);
+    blkfront_wake(bf);
 }
 
-/* ---- opening ---- */
+static const struct life_driver driver = {
+    .class = "vbd", .connect = on_connect, .disconnect = on_disconnect, .on_change = on_change};
+
+/* ---- for programs ---- */
 
 /* "xvda", "xvdb1" from the number that the toolstack made of them; else "vbd<number>". */
 static void name_disk(char *name, size_t size, uint32_t vbd)
@@ -132,90 +169,11 @@ static void name_disk(char *name, size_t size, uint32_t vbd)
     format(name, size, "xvd%s%c%s", letters, 'a' + (int)(disk % 26), number);
 }
 
-static int prepare(struct blkfront *bf)
+static void destroy(struct blkfront *bf)
 {
-    struct shared_page ring;
-    int rc = xb_ring(&bf->dev, &ring);
-
-    if (rc != 0)
-        return rc;
-    bf->bounce = !bf->trusted || option_on("bounce");
-    if (!bf->bounce)
-        blkfront_pool_open(bf);
-    blkfront_requests_init(bf, ring.va);
-    rc = xb_port(&bf->dev, on_event, bf, &bf->port);
-    if (rc != 0)
-        return rc;
-    const struct xb_entry keys[] = {
-        {.name = "ring-ref", .number = ring.ref},
-        {.name = "event-channel", .number = bf->port},
-        {.name = "protocol", .text = XEN_IO_PROTO_ABI_X86_64},
-        {.name = "feature-persistent", .number = 1, .remove = bf->pool.max == 0},
-    };
-    return xb_publish(&bf->dev, keys, ARRAY_SIZE(keys));
-}
-
-static int judge_properties(struct blkfront *bf)
-{
-    struct blkfront_info *info = &bf->info;
-
-    if (!IS_POW2(info->sector_size)) {
-        xb_fail(&bf->dev, -EINVAL, "key \"sector-size\" is %u, not a power of two; %s",
-                info->sector_size, bf->dev.remedy);
-        return -EINVAL;
-    }
-    info->physical_sector_size =
-        IS_POW2(bf->physical) ? MAX(bf->physical, info->sector_size) : info->sector_size;
-    info->cdrom = bf->vdisk & VDISK_CDROM;
-    info->removable = bf->vdisk & VDISK_REMOVABLE;
-    info->read_only =
-        info->cdrom || (bf->vdisk & VDISK_READONLY) || (bf->mode[0] != 'w' && bf->mode[0] != '\0');
-    info->can_flush = bf->flush || bf->barrier;
-    info->depth = blk_ring_SIZE;
-    bf->pooled = info->persistent = bf->persistent && bf->pool.max > 0;
-    if (bf->barrier)
-        bf->flush_op = BLKIF_OP_WRITE_BARRIER;
-    if (bf->flush)
-        bf->flush_op = BLKIF_OP_FLUSH_DISKCACHE;
-    return 0;
-}
-
-/* The startup diagram of blkif.h. */
-static int connect(struct blkfront *bf, const char *id)
-{
-    nsec_t deadline = time_now() + XB_CONNECT_TIMEOUT;
-    int rc = xb_open(&bf->dev, "vbd", id, on_backend_change, bf);
-
-    if (rc == 0)
-        rc = xb_await(&bf->dev, XB_READY, deadline);
-    if (rc == 0)
-        rc = xb_read(&bf->dev, bf->dev.path, settings, ARRAY_SIZE(settings), bf);
-    if (rc == 0)
-        rc = prepare(bf);
-    if (rc == 0)
-        rc = xb_advance(&bf->dev, XB_INITIALISED);
-    if (rc == 0)
-        rc = xb_await(&bf->dev, XB_MASK(XB_CONNECTED), deadline);
-    if (rc == 0)
-        rc = xb_read(&bf->dev, bf->dev.backend, properties, ARRAY_SIZE(properties), bf);
-    if (rc == 0)
-        rc = judge_properties(bf);
-    if (rc == 0 && !bf->pooled)
-        blkfront_pool_close(bf);
-    if (rc == 0)
-        rc = xb_advance(&bf->dev, XB_CONNECTED);
-    return rc;
-}
-
-static void announce(const struct blkfront *bf)
-{
-    const struct blkfront_info *info = &bf->info;
-    bool tiny = info->nr_sectors < 2048;
-
-    log_info("%s: %llu %s, sectors of %u bytes%s%s%s", info->name,
-             (unsigned long long)(info->nr_sectors >> (tiny ? 1 : 11)), tiny ? "KiB" : "MiB",
-             info->sector_size, info->read_only ? ", read-only" : "",
-             info->can_flush ? ", flush" : ", no flush", bf->bounce ? ", bounced" : "");
+    for (unsigned i = 0; i < QUEUES_MAX; i++)
+        heap_free(bf->queue[i]);
+    heap_free(bf);
 }
 
 static struct blkfront *create(uint32_t vbd)
@@ -224,14 +182,17 @@ static struct blkfront *create(uint32_t vbd)
 
     if (bf == NULL)
         return NULL;
-    mutex_init(&bf->lock);
-    waitq_init(&bf->work);
-    list_init(&bf->pending);
-    list_init(&bf->finished);
-    bf->flush_op = NO_FLUSH;
+    mutex_init(&bf->info_lock);
     bf->handle = (uint16_t)vbd;
+    bf->flush_op = NO_FLUSH;
+    bf->timeout = blkfront_timeout();
     name_disk(bf->info.name, sizeof(bf->info.name), vbd);
-    return bf;
+    bf->nr_queues = 1;
+    bf->queue[0] = blkfront_queue_create(bf, 0);
+    if (bf->queue[0] != NULL)
+        return bf;
+    destroy(bf);
+    return NULL;
 }
 
 int blkfront_open(const char *id, struct blkfront **out)
@@ -245,29 +206,62 @@ int blkfront_open(const char *id, struct blkfront **out)
     bf = create(vbd);
     if (bf == NULL)
         return -ENOMEM;
-    rc = connect(bf, id);
+    rc = life_init(&bf->life, &bf->dev, &driver, id, bf);
     if (rc == 0)
-        rc = thread_create(bf->info.name, PRIO_DRIVER, 0, serve, bf, &bf->thread);
+        rc = life_open(&bf->life);
+    if (rc == 0)
+        rc = thread_create(bf->info.name, PRIO_DRIVER, 0, device_thread, bf, &bf->thread);
     if (rc != 0) {
-        xb_close(&bf->dev);
-        blkfront_pool_close(bf);
-        heap_free(bf);
+        life_destroy(&bf->life);
+        destroy(bf);
         return rc;
     }
-    announce(bf);
+    blkfront_announce(bf, "");
     *out = bf;
     return 0;
 }
 
 void blkfront_close(struct blkfront *bf)
 {
+    store_relaxed(&bf->plugged, 1);
+    blkfront_unplug(bf);
     store_relaxed(&bf->stop, true);
-    waitq_wake_all(&bf->work);
+    life_cancel(&bf->life);
+    blkfront_wake(bf);
     thread_join(bf->thread);
-    heap_free(bf);
+    life_destroy(&bf->life);
+    destroy(bf);
+}
+
+static void add_counts(struct blkfront_info *out, struct queue *q)
+{
+    mutex_lock(&q->lock);
+    out->depth += q->live ? blk_ring_size(&q->ring) : 0;
+    out->reads += q->counts.reads;
+    out->writes += q->counts.writes;
+    out->flushes += q->counts.flushes;
+    out->discards += q->counts.discards;
+    out->errors += q->counts.errors;
+    out->requests += q->counts.requests;
+    out->notifies += q->counts.notifies;
+    out->events += load_relaxed(&q->counts.events);
+    out->replays += q->counts.replays;
+    mutex_unlock(&q->lock);
 }
 
 void blkfront_get_info(struct blkfront *bf, struct blkfront_info *out)
 {
+    mutex_lock(&bf->info_lock);
     *out = bf->info;
+    mutex_unlock(&bf->info_lock);
+    out->queues = load_relaxed(&bf->nr_queues);
+    out->pages = load_relaxed(&bf->segments);
+    for (unsigned i = 0; i < QUEUES_MAX; i++)
+        if (load_acquire(&bf->queue[i]) != NULL)
+            add_counts(out, bf->queue[i]);
+}
+
+void blkfront_observe(struct blkfront *bf, void (*fn)(enum blkfront_moment moment))
+{
+    bf->observer = fn;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What blkfront.c (a vbd's life), request.c (a request's) and pool.c (pages that stay granted)
- * share. */
+/* What blkfront.c (a vbd's life), connect.c (negotiation), queue.c (a ring and its thread),
+ * request.c (a request's life) and pool.c (pages that stay granted) share. */
 #ifndef FRONTENDS_BLKFRONT_INTERNAL_H
 #define FRONTENDS_BLKFRONT_INTERNAL_H
 
@@ -8,6 +8,7 @@
 #include <xen/grant_table.h>
 #include <xen/io/blkif.h>
 #include "frontends/blkfront/blkfront.h"
+#include "frontends/common/life.h"
 #include "frontends/common/ring.h"
 #include "frontends/common/slots.h"
 #include "frontends/common/xenbus.h"
@@ -15,87 +16,192 @@
 #include "kernel/thread.h"
 
 #define NO_FLUSH 0xff /* no operation's number */
+#define QUEUES_MAX 8
+#define RING_ORDER_MAX 3 /* as many requests as struct slots has */
+#define DIRECT_PAGES BLKIF_MAX_SEGMENTS_PER_REQUEST
 
 FRONT_RING(blk_ring, struct blkif_request, struct blkif_response);
 
 _Static_assert(blk_ring_SIZE == 32, "blkif.h says 32 slots");
-_Static_assert(BLKFRONT_PAGES_MAX == BLKIF_MAX_SEGMENTS_PER_REQUEST, "as the wire has");
+_Static_assert(RING_SLOTS_OF(1 << RING_ORDER_MAX, sizeof(union blk_ring_slot)) <= SLOTS_MAX,
+               "a slot for each request");
+_Static_assert(sizeof(struct blkif_request_indirect) <= sizeof(struct blkif_request) &&
+                   sizeof(struct blkif_request_discard) <= sizeof(struct blkif_request),
+               "all kinds of request in one slot");
 
-/* What a full ring needs; and below what the device would rather grant for each request. */
-#define POOL_MAX (blk_ring_SIZE * BLKFRONT_PAGES_MAX)
-#define POOL_MIN 64
-
-struct pool_page {
+struct granted {
     void *va;
     gref_t ref;
 };
 
 struct pool {
     unsigned max, nr, nr_free; /* pages it may have, has, and has free; max 0: there is none */
-    struct pool_page free[POOL_MAX];
+    unsigned idle;             /* fewest free ones since the last trim */
+    struct granted *free;      /* a stack: what was used last is used next */
+    nsec_t trim_at;
+};
+
+/* One page of a request: page (page) of the transfer (io), granted itself or copied. */
+struct segment {
+    struct blkfront_io *io; /* NULL: cancelled */
+    void *bounce;           /* the pool's or for this once; NULL: the io's own page is granted */
+    gref_t ref;
+    uint16_t page;
+    bool pooled;
 };
 
 /* Our own note of what is in flight, by slot. */
 struct request {
-    struct blkfront_io *io;
-    uint8_t operation; /* on the wire */
-    gref_t ref[BLKFRONT_PAGES_MAX];
-    void *bounce[BLKFRONT_PAGES_MAX]; /* the pool's or for this once; NULL: the io's own page is
-                                         granted */
+    struct segment *seg;
+    unsigned nr;                /* segments */
+    struct blkfront_io *single; /* a flush or a discard, which has none; NULL: cancelled */
+    uint8_t operation;          /* what is done; an indirect request's is on the wire, too */
+    struct granted indirect;    /* page of descriptors; va NULL: they are in the request */
+};
+
+struct queue_counts {
+    uint64_t reads, writes, flushes, discards, errors, requests, notifies, events, replays;
+};
+
+/* A ring and what is on its way to it. */
+struct queue {
+    struct blkfront *bf;
+    unsigned index;
+
+    struct mutex lock; /* guards the next ones, down to (kick) */
+    bool live;         /* the ring may be used */
+    struct blk_ring ring;
+    struct slots slots;
+    struct pool pool;
+    struct list pending;  /* not in the ring yet, or not all of it; oldest first */
+    struct list busy;     /* in the ring, all of it, not answered */
+    struct list finished; /* its (done) is due */
+    unsigned nr_held;     /* came while plugged */
+    bool kick;            /* the backend is to be notified */
+    struct queue_counts counts;
+
+    /* Made for one connection. */
+    void *pages;
+    gref_t page_ref[1 << RING_ORDER_MAX];
+    unsigned nr_pages, segments; /* of the ring; of a request at most */
+    struct request *request;
+    struct segment *segment;
+    port_t port;
+    struct thread *thread; /* of queues other than the first */
+
+    struct waitq work;
+    bool owed;   /* an event came, its EOI is to be given */
+    bool worked; /* responses taken since the last EOI */
+};
+
+/* What the backend says; read into here first, judged, then in force. */
+struct offer {
+    uint32_t max_queues, ring_order, ring_pages, segments;
+    uint64_t nr_sectors;
+    uint32_t sector_size, physical, vdisk, granularity, alignment;
+    bool flush, barrier, discard, secure, persistent;
+    char mode[8];
 };
 
 struct blkfront {
     struct xb_device dev;
+    struct life life;
+    /* Without what the queues count. Changed under (info_lock); what judges a transfer is also read
+     * without it, and so written by store_relaxed. */
+    struct mutex info_lock;
     struct blkfront_info info;
-    /* What the other side said. */
-    bool flush, barrier, trusted, persistent;
-    uint32_t physical, vdisk;
-    char mode[8];
+    bool trusted;
+    struct offer offer;
 
     uint16_t handle;
     bool bounce; /* copy through pages for this once, */
     bool pooled; /* or through pages of the pool */
-
-    struct mutex lock; /* guards the next ones, down to (dead) */
-    struct blk_ring ring;
-    struct slots slots;
-    struct request request[blk_ring_SIZE];
-    struct pool pool;
-    struct list pending;  /* not in the ring yet, oldest first */
-    struct list finished; /* complete without the backend's help */
+    bool discard_off;
     uint8_t flush_op;
+    unsigned segments; /* of a request: what backend and memory allow */
+
+    struct queue *queue[QUEUES_MAX]; /* those that ever were in use */
+    unsigned nr_queues;              /* those in use, 1 at least */
     unsigned plugged;
-    bool kick; /* the backend is to be notified */
-    bool dead; /* nothing is accepted any more */
+    uint64_t order;    /* of the last transfer submitted */
+    nsec_t down_since; /* 0: connected */
+    nsec_t timeout;
 
     struct thread *thread;
-    struct waitq work;
-    port_t port;
-    bool owed;   /* an event came, its EOI is to be given */
-    bool worked; /* responses taken since the last EOI */
-    bool stop;
+    bool stop;         /* the program closes the device */
+    bool dead;         /* nothing is accepted any more */
+    bool changed;      /* the backend said something about itself */
     const char *fault; /* what the backend did wrong */
+    void (*observer)(enum blkfront_moment moment);
 };
 
-/* A fresh ring in (page), nothing in flight. */
-void blkfront_requests_init(struct blkfront *bf, void *page);
+static inline void blkfront_note(const struct blkfront *bf, enum blkfront_moment moment)
+{
+    if (__builtin_expect(bf->observer != NULL, 0))
+        bf->observer(moment);
+}
 
+/* ---- connect.c ---- */
+
+/* The startup diagram of blkif.h, from the backend's InitWait until both ends are Connected and the
+ * queues go. 0 or -errno. */
+int blkfront_connect(struct blkfront *bf, nsec_t deadline) MUST_CHECK;
+/* The backend says Connected again: it has another size, or another medium. */
+void blkfront_reread(struct blkfront *bf);
+void blkfront_announce(const struct blkfront *bf, const char *what);
+
+/* ---- queue.c ---- */
+
+struct queue *blkfront_queue_create(struct blkfront *bf, unsigned index);
+/* A fresh ring of 2^(order) pages and a port, requests of (segments). 0 or -errno. */
+int blkfront_queue_open(struct queue *q, unsigned order, unsigned segments) MUST_CHECK;
+/* The backend is connected: what is pending may go. */
+int blkfront_queue_start(struct queue *q) MUST_CHECK;
+/* Serve until the device does not any more. In the queue's thread. */
+void blkfront_queue_serve(struct queue *q);
+/* Nothing is sent from now on. */
+void blkfront_queue_stop(struct queue *q);
+/* Take what is answered until (deadline), or nothing is in flight, or the backend is gone. */
+void blkfront_queue_drain(struct queue *q, nsec_t deadline);
+/* Everything in flight is taken back, ring and port are given back. What was not answered is
+ * pending again, or (status) is not 0 and it ends so. */
+void blkfront_queue_close(struct queue *q, int status);
+/* Is the device to be served as it is? */
+bool blkfront_is_serving(const struct blkfront *bf);
+void blkfront_wake(struct blkfront *bf);
+
+/* ---- request.c ---- */
+
+/* Do these sectors lie on the disk, and on its units? */
+bool blkfront_lies_within(const struct blkfront *bf, uint64_t sector, uint64_t n);
+
+/* May (io) be sent as things are? 0, -EINVAL, -EROFS, -EOPNOTSUPP. */
+int blkfront_judge(const struct blkfront *bf, const struct blkfront_io *io) MUST_CHECK;
+/* What is pending goes as far as it can. */
+void blkfront_queue_pump(struct queue *q);
 /* Complete all that was answered or needs no answer, move pending on, give the EOI. */
-void blkfront_drain(struct blkfront *bf);
+void blkfront_queue_work(struct queue *q);
+/* Call the (done) of all that has finished. */
+void blkfront_queue_finish(struct queue *q);
+/* Every request in flight is taken back, its pages revoked or in quarantine. */
+void blkfront_queue_abandon(struct queue *q, int status);
+/* All that is pending and was to wait until (now) at most ends with (status). When the next one is
+ * due. */
+nsec_t blkfront_queue_expire(struct queue *q, nsec_t now, int status);
+/* All that waits in (from) waits in (to), in the order of submission. */
+void blkfront_queue_move(struct queue *from, struct queue *to);
 
-/* A pool, if the domain is large enough: pool.max says how large it may get. */
-void blkfront_pool_open(struct blkfront *bf);
+/* ---- pool.c ---- */
+
+/* A pool of (max) pages; its first (reserve) are made at once. False: no memory or no grants. */
+bool blkfront_pool_open(struct queue *q, unsigned max, unsigned reserve);
 /* A page that is granted, with anything of this disk in it. 0, -ENOMEM or what grant_page says. The
- * lock is held, also for put. */
-int blkfront_pool_get(struct blkfront *bf, struct pool_page *out) MUST_CHECK;
-void blkfront_pool_put(struct blkfront *bf, struct pool_page page);
+ * lock is held, also for put and trim. */
+int blkfront_pool_get(struct queue *q, struct granted *out) MUST_CHECK;
+void blkfront_pool_put(struct queue *q, struct granted page);
+/* Give back what was not used lately and is not mapped any more, but for (reserve) pages. */
+void blkfront_pool_trim(struct queue *q, unsigned reserve);
 /* All pages are back in it. Those that the backend does not let go are in quarantine. */
-void blkfront_pool_close(struct blkfront *bf);
-
-/* Accept no more; what was not sent ends with -ENODEV. */
-void blkfront_refuse(struct blkfront *bf);
-
-/* Every request in flight ends with -EIO, its pages revoked or in quarantine. */
-void blkfront_abandon(struct blkfront *bf);
+void blkfront_pool_close(struct queue *q);
 
 #endif

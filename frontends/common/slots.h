@@ -67,6 +67,16 @@ static inline int slots_get(struct slots *s)
     return (int)slot;
 }
 
+static inline bool slots_is_in_flight(const struct slots *s, unsigned slot)
+{
+    return s->state[slot] == SLOT_IN_FLIGHT;
+}
+
+static inline bool slots_is_claimed(const struct slots *s, unsigned slot)
+{
+    return s->state[slot] == SLOT_CLAIMED;
+}
+
 /* What to send for (slot). */
 static inline uint64_t slots_id(const struct slots *s, unsigned slot)
 {

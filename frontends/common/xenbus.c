@@ -17,15 +17,17 @@
  *    malformed is an error only if we cannot do without it.
  * I2 Every wait has a deadline and ends early when the backend goes away.
  * I3 The backend is who xb_open found: a path /local/domain/<backend-id>/..., under any class
- *    name. Neither is read again while the device is open.
+ *    name. While the device is open neither is replaced; when the store says another, or
+ *    none, the device has (gone), and nobody is talked to any more.
  * I4 The device owns its ring pages, ports and watch. xb_close is the only unwinder: a port's
  *    handler has ended before anything it uses is released, and a page that the backend maps goes
- * to quarantine, not to the allocator. I5 A transaction is repeated a bounded number of times. I6
- * Our directory is never created: when the toolstack has removed it, writing ends in -ENODEV.
+ *    to quarantine, not to the allocator.
+ * I5 A transaction is repeated a bounded number of times.
+ * I6 Our directory is never created: when the toolstack has removed it, writing ends in -ENODEV.
  *
  * Everything here runs in threads and may block, the watch's part in the watch thread. After
  * a resume from suspension the rings, ports and the watch of the old life are to be released
- * without talking to the backend, which is release() below, and the device opened again.
+ * without talking to the backend, which is what a device that has (gone) does, and opened again.
  */
 #include "frontends/common/xenbus.h"
 
@@ -87,7 +89,7 @@ static bool backend_went_away(const struct xb_device *dev)
     case XB_UNKNOWN:
         return true;
     default:
-        return false;
+        return load_relaxed(&dev->gone);
     }
 }
 
@@ -98,10 +100,14 @@ static bool backend_is_in(const struct xb_device *dev, unsigned states)
 
 int xb_await(struct xb_device *dev, unsigned states, nsec_t deadline)
 {
-    int rc = wait_until(&dev->changed, backend_is_in(dev, states) || backend_went_away(dev),
+    int rc = wait_until(&dev->changed,
+                        backend_is_in(dev, states) || backend_went_away(dev) ||
+                            load_relaxed(&dev->cancelled),
                         deadline); /* I2 */
 
-    if (backend_is_in(dev, states))
+    if (load_relaxed(&dev->cancelled))
+        return -ECANCELED;
+    if (backend_is_in(dev, states) && !load_relaxed(&dev->gone))
         return 0;
     rc = rc != 0 ? rc : -ENODEV;
     log_err("%s: the backend %s in state %s; see %s in domain %u and its log", dev->name,
@@ -112,7 +118,8 @@ int xb_await(struct xb_device *dev, unsigned states, nsec_t deadline)
 
 bool xb_connected(const struct xb_device *dev)
 {
-    return !load_relaxed(&dev->broken) && backend_state(dev) == XB_CONNECTED;
+    return !load_relaxed(&dev->broken) && !load_relaxed(&dev->gone) &&
+           backend_state(dev) == XB_CONNECTED;
 }
 
 /* ---- reading keys ---- */
@@ -380,14 +387,12 @@ static const char *remedy_for(const char *class)
     return "check the domain's configuration";
 }
 
-int xb_open(struct xb_device *dev, const char *class, const char *id, void (*on_change)(void *arg),
+int xb_init(struct xb_device *dev, const char *class, const char *id, void (*on_change)(void *arg),
             void *arg)
 {
-    char path[XS_PATH_MAX];
-    int rc;
-
     memset(dev, 0, sizeof(*dev));
     waitq_init(&dev->changed);
+    mutex_init(&dev->identity);
     list_init(&dev->watch.link);
     dev->on_change = on_change;
     dev->arg = arg;
@@ -395,11 +400,23 @@ int xb_open(struct xb_device *dev, const char *class, const char *id, void (*on_
     format(dev->name, sizeof(dev->name), "%s/%s", class, id);
     if (format(dev->path, sizeof(dev->path), "device/%s/%s", class, id) >= (int)sizeof(dev->path))
         return -ENAMETOOLONG;
+    return 0;
+}
+
+int xb_open(struct xb_device *dev)
+{
+    char path[XS_PATH_MAX];
+    int rc;
+
+    /* Before the watch, whose first call comes when it likes. */
+    dev->state = dev->backend_state = XB_INITIALISING;
+    dev->broken = dev->seen_ready = false;
+    mutex_lock(&dev->identity);
+    dev->gone = false;
     rc = find_backend(dev);
+    mutex_unlock(&dev->identity);
     if (rc != 0)
         return rc;
-    /* Before the watch, whose first call comes when it likes. */
-    dev->backend_state = XB_INITIALISING;
     format(path, sizeof(path), "%s/state", dev->backend);
     rc = xs_watch(&dev->watch, path, on_backend_change, dev);
     if (rc != 0) {
@@ -409,6 +426,38 @@ int xb_open(struct xb_device *dev, const char *class, const char *id, void (*on_
     dev->open = true;
     /* The toolstack wrote this already, unless the device had an earlier life. */
     return xb_advance(dev, XB_INITIALISING);
+}
+
+/* (identity) is held. An answer that does not come changes nothing. */
+static bool backend_is_another(struct xb_device *dev)
+{
+    char path[XS_PATH_MAX], backend[XS_PATH_MAX];
+    uint64_t id = 0;
+    long rc;
+
+    format(path, sizeof(path), "%s/backend", dev->path);
+    rc = xs_read(XS_NO_TX, path, backend, sizeof(backend));
+    if (rc < 0)
+        return rc == -ENOENT || rc == -EINVAL;
+    format(path, sizeof(path), "%s/backend-id", dev->path);
+    rc = xs_read_u64(XS_NO_TX, path, 0, DOMID_FIRST_RESERVED - 1, &id);
+    return strcmp(backend, dev->backend) != 0 || rc == -ENOENT ||
+           (rc == 0 && id != dev->backend_id);
+}
+
+void xb_verify(struct xb_device *dev)
+{
+    mutex_lock(&dev->identity);
+    if (load_relaxed(&dev->open) && backend_is_another(dev))
+        store_relaxed(&dev->gone, true); /* I3 */
+    mutex_unlock(&dev->identity);
+    waitq_wake_all(&dev->changed);
+}
+
+void xb_cancel(struct xb_device *dev)
+{
+    store_relaxed(&dev->cancelled, true);
+    waitq_wake_all(&dev->changed);
 }
 
 static void write_error(struct xb_device *dev, int err, const char *text)
@@ -442,6 +491,8 @@ bool xb_attached(const struct xb_device *dev)
 {
     enum xb_state state = backend_state(dev);
 
+    if (load_relaxed(&dev->gone))
+        return false;
     return state == XB_INITIALISED || state == XB_CONNECTED || state == XB_CLOSING ||
            state == XB_RECONFIGURING || state == XB_RECONFIGURED;
 }
@@ -451,7 +502,7 @@ static void say_goodbye(struct xb_device *dev)
     nsec_t timeout = dev->broken ? BROKEN_CLOSE_TIMEOUT : XB_CLOSE_TIMEOUT;
     nsec_t deadline = time_now() + timeout; /* I2 */
 
-    if (dev->state < XB_CLOSING && xb_advance(dev, XB_CLOSING) != 0)
+    if (load_relaxed(&dev->gone) || (dev->state < XB_CLOSING && xb_advance(dev, XB_CLOSING) != 0))
         return;
     (void)wait_until(&dev->changed, !backend_is_in(dev, XB_READY), deadline);
     if (xb_advance(dev, XB_CLOSED) != 0)

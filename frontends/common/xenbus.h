@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Xenbus: how a frontend and its backend find each other, agree and part, once for all
- * devices. A frontend's open function is these calls in this order; its close is xb_close, whatever
- * stage it had reached.
+ * devices. One life of a device is these calls in this order; its end is xb_close, whatever
+ * stage it had reached. That one life follows another is frontends/common/life.h.
  */
 #ifndef FRONTENDS_XENBUS_H
 #define FRONTENDS_XENBUS_H
@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "kernel/evtchn.h"
 #include "kernel/grant.h"
+#include "kernel/mutex.h"
 #include "kernel/wait.h"
 #include "kernel/xenstore.h"
 
@@ -36,21 +37,24 @@ enum xb_state {
 #define XB_CLOSE_TIMEOUT (5 * NSEC_PER_SEC)
 
 #define XB_PATH_MAX 64 /* of our own directory, "device/vbd/51712" */
-#define XB_RINGS_MAX 2
-#define XB_PORTS_MAX 2
+#define XB_RINGS_MAX 16
+#define XB_PORTS_MAX 16
 
 struct xb_device {
     /* For users to read. */
     char name[32]; /* "vbd/51712", for messages */
     char path[XB_PATH_MAX];
     char backend[XS_PATH_MAX];
-    const char *remedy; /* "check the disk= line" */
-    domid_t backend_id; /* as read by xb_open, never again while open */
-    bool broken;        /* xb_fail was called */
+    const char *remedy;   /* "check the disk= line" */
+    domid_t backend_id;   /* as read by xb_open, never again while open */
+    bool broken;          /* xb_fail was called */
+    bool gone;            /* removed, or given to another backend: nobody is there to talk to */
+    bool cancelled;       /* xb_cancel was called */
+    struct waitq changed; /* woken with every change that the store tells of, and by xb_cancel */
     /* Private. */
     enum xb_state state, backend_state; /* ours; theirs as the watch last saw it */
     bool seen_ready, open;
-    struct waitq changed;
+    struct mutex identity; /* writing (backend) and (backend_id), and comparing them */
     void (*on_change)(void *arg);
     void *arg;
     struct xs_watch watch;
@@ -58,14 +62,24 @@ struct xb_device {
     port_t port[XB_PORTS_MAX];
 };
 
-/* Start with device (id) of (class) ("vif", "vbd"): who its backend is, and a watch on the
- * backend's state. (on_change)(arg) is called in the watch thread after every change of it; may be
- * NULL. (dev) lives until xb_close. 0 or -errno with a log line. */
-int xb_open(struct xb_device *dev, const char *class, const char *id, void (*on_change)(void *arg),
+/* (dev) is device (id) of (class) ("vif", "vbd"), not open. (on_change)(arg) is called in the watch
+ * thread after every change of the backend's state; may be NULL. 0 or -ENAMETOOLONG. */
+int xb_init(struct xb_device *dev, const char *class, const char *id, void (*on_change)(void *arg),
             void *arg) MUST_CHECK;
 
+/* Begin: who the backend is, a watch on its state, our own is Initialising. Of a device that is not
+ * open. 0 or -errno with a log line; xb_close in any case. */
+int xb_open(struct xb_device *dev) MUST_CHECK;
+
+/* The store was changed: is the backend of the open device still who xb_open found? If not, it has
+ * (gone). Thread context. */
+void xb_verify(struct xb_device *dev);
+
+/* For good: xb_await ends with -ECANCELED. Any context. */
+void xb_cancel(struct xb_device *dev);
+
 /* Wait until the backend's state is one of (states), a mask. 0; -ENODEV when it goes
- * away instead; -ETIMEDOUT at (deadline). Both with a log line. */
+ * away instead; -ETIMEDOUT at (deadline); both with a log line; -ECANCELED. */
 int xb_await(struct xb_device *dev, unsigned states, nsec_t deadline) MUST_CHECK;
 
 /*

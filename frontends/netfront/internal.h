@@ -2,7 +2,9 @@
 /*
  * What netfront.c (a vif's life), tx.c (how a frame becomes slots), segment.c (which frames become
  * one) and rx.c (how slots become a frame) share. A queue is one pair of rings with its event
- * channels; a vif has one. Several queues would be an array here and "queue-N/" in the keys.
+ * channels; a vif has one, or several where backend, CPUs and memory allow. Frames of one flow go
+ * out through one queue, so they stay in order; through which one they come in is the backend's
+ * choice.
  */
 #ifndef FRONTENDS_NETFRONT_INTERNAL_H
 #define FRONTENDS_NETFRONT_INTERNAL_H
@@ -10,6 +12,7 @@
 #include <stdint.h>
 #include <xen/grant_table.h>
 #include <xen/io/netif.h>
+#include "frontends/common/life.h"
 #include "frontends/common/ring.h"
 #include "frontends/common/slots.h"
 #include "frontends/common/xenbus.h"
@@ -18,6 +21,7 @@
 #include "kernel/time.h"
 
 #define ETHERNET_HEADER 14
+#define NETFRONT_QUEUES_MAX 8
 #define RX_SMALL 256 /* frames up to this are copied, and their page stays posted */
 
 /* A response slot of the receive ring: of a piece of a frame, or of notes on it. */
@@ -72,7 +76,7 @@ struct netfront_open_frame {
 };
 
 struct netfront_tx {
-    struct mutex lock;       /* guards all of this but (kick) and (worked) */
+    struct mutex lock;       /* guards all of this but (sent), (kick) and (worked) */
     struct shared_page page; /* the ring's */
     struct tx_ring ring;
     struct slots slots;                      /* one for each page of the pool */
@@ -80,6 +84,7 @@ struct netfront_tx {
     bool heads_frame[tx_ring_SIZE];          /* by slot */
     struct netfront_open_frame open;
     unsigned nr_extras; /* extra infos in the ring whose answer was not taken */
+    bool sent;          /* something was since the last netfront_kick */
     bool kick;          /* the backend is to be notified */
     bool worked;        /* responses taken since the last EOI */
 };
@@ -102,39 +107,57 @@ struct netfront_rx {
 
 /* An event channel; (owed): an event came and its EOI is still to be given. */
 struct netfront_channel {
-    port_t port;
+    struct netfront_queue *q;
+    port_t port; /* PORT_NONE: not in use */
     bool owed;
+};
+
+/* As in struct netfront_info, which has the sums. */
+struct netfront_counts {
+    uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped, tx_dropped, tx_joined;
+    uint64_t notifies, events;
 };
 
 struct netfront_queue {
     struct netfront *nf;
+    unsigned index;
+    struct netfront_counts count;
     struct netfront_tx tx;
     struct netfront_rx rx;
     struct netfront_channel rx_channel, tx_channel; /* not split: the second has no port */
 };
 
+/* What the other side said, for one life. */
+struct netfront_terms {
+    bool rx_copy, sg, split, no_csum_offload, csum6, trusted, gso4, gso6;
+    uint32_t mtu, max_queues;
+    uint8_t mac[6];
+    char ip[sizeof(((struct netfront_info *)0)->ip)];
+    bool bounce; /* ours: hand up copies only */
+};
+
 struct netfront {
     struct xb_device dev;
+    struct life life;
     struct netfront_user user;
-    struct netfront_info info;
-    /* What the other side said. */
-    bool rx_copy, sg, split, no_csum_offload, csum6, trusted, gso4, gso6;
-    uint32_t mtu;
-    bool bounce;       /* hand up copies only */
-    bool up;           /* open in full; false again once taken down */
-    const char *fault; /* what the backend did wrong, NULL: nothing */
-    struct netfront_queue queue;
+    struct netfront_info info; /* but the counters; changes and copies under (lock) */
+    struct mutex lock;
+    struct netfront_terms terms; /* changes only while it is not (up), as (nr_queues) */
+    bool up;                     /* open in full; false again once closed */
+    const char *fault;           /* what the backend did wrong, NULL: nothing */
+    struct netfront_queue *queue[NETFRONT_QUEUES_MAX]; /* made when first needed, then kept */
+    unsigned nr_queues;                                /* in this life */
     struct timer repoll;
 };
 
 /* The backend broke the protocol: out of service from now on. Any context. */
 void netfront_fault(struct netfront *nf, const char *why);
 
-/* Frames can go out. */
-bool netfront_is_up(const struct netfront *nf);
-
+/* Before the first open. */
+void netfront_tx_init(struct netfront_queue *q);
 /* (nr) granted pages. 0 or -errno; close takes back whatever there is. */
 int netfront_tx_open(struct netfront_queue *q, unsigned nr) MUST_CHECK;
+/* Frames that were not answered are dropped. */
 void netfront_tx_close(struct netfront_queue *q);
 /* Take what was answered. */
 void netfront_tx_settle(struct netfront_queue *q);

@@ -6,6 +6,11 @@
  * were revoked (the page is then private) or after a copy (small frames). It may be a TCP segment
  * larger than the mtu, up to 64 KiB. Handing up happens in the caller of netfront_poll, a thread of
  * the user's; the driver has no thread of its own.
+ *
+ * A vif has many lives (frontends/common/life.h): while it has no link, it takes no frame and
+ * hands up none, and the user's thread calls netfront_reopen until there is one again:
+ *
+ *     netfront_create  netfront_open  { netfront_poll while netfront_link, netfront_reopen }...
  */
 #ifndef FRONTENDS_NETFRONT_H
 #define FRONTENDS_NETFRONT_H
@@ -13,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "kernel/thread.h"
 #include "lib/base/macros.h"
 
 struct netfront;
@@ -46,7 +52,7 @@ struct netfront_user {
     /* A frame came in; called inside netfront_poll. */
     void (*input)(void *arg, struct netfront_frame *frame);
     /* There is something for netfront_poll to do (frames, room after a full ring, link change).
-     * Any context, event handlers included; may be called before netfront_open returns. */
+     * Any context, event handlers included; may be called before netfront_create returns. */
     void (*wake)(void *arg);
 };
 
@@ -54,7 +60,7 @@ struct netfront_info {
     char name[16]; /* "vif0" */
     uint8_t mac[6];
     uint16_t mtu;
-    bool link;    /* the backend is connected */
+    bool link;    /* netfront_link */
     char ip[128]; /* the toolstack's "ip" node, "" when absent */
     /* The backend takes frames with CSUM_BLANK, of IPv4 and of IPv6. */
     bool csum_offload, csum_offload6;
@@ -62,14 +68,30 @@ struct netfront_info {
     uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped, tx_dropped;
     uint64_t tx_joined; /* of tx_frames: handed over as part of a larger one */
     uint64_t notifies, events;
+    unsigned lives, queues; /* how often it was connected; queues it has now, or had last */
 };
 
-/* Open device/vif/(handle); xs_list of "device/vif" names the handles ("0", "1", ...). Blocks up to
- * 30 s for the backend. 0 or -errno with a log line that names the key at fault. */
-int netfront_open(const char *handle, const struct netfront_user *user,
-                  struct netfront **out) MUST_CHECK;
-/* Waits a bounded time for the backend to let go. Nobody may be in send, poll or get_info. */
+/* The vif device/vif/(handle); xs_list of "device/vif" names the handles ("0", "1", ...). It need
+ * not be there yet, and nothing is said to anybody. 0 or -errno with a log line. */
+int netfront_create(const char *handle, const struct netfront_user *user,
+                    struct netfront **out) MUST_CHECK;
+/* Ends a netfront_reopen under way, in another thread, once and for all. Any context. */
+void netfront_cancel(struct netfront *nf);
+/* Closes it before. Nobody may be in another call. */
+void netfront_destroy(struct netfront *nf);
+
+/* Connect to the backend: one attempt of at most 30 s. 0 or -errno with a log line that names the
+ * key at fault. The thread that polls, as reopen and close. */
+int netfront_open(struct netfront *nf) MUST_CHECK;
+/* Close, then connect as often as there is hope until (deadline). The address, the mtu and what the
+ * backend can may be others afterwards; frames that were not sent are dropped. 0, -ETIMEDOUT,
+ * -ECANCELED. */
+int netfront_reopen(struct netfront *nf, nsec_t deadline) MUST_CHECK;
+/* Part from the backend, which has a bounded time to let go. Idempotent. */
 void netfront_close(struct netfront *nf);
+
+/* The backend is connected, and did nothing wrong. Any context. */
+bool netfront_link(const struct netfront *nf);
 
 /* Queue one frame from (n) fragments; copied before it returns, (csum) NONE or BLANK.
  * 0, -ENOBUFS when the ring is full (wake is called when there is room), -ENETDOWN, -EMSGSIZE.
@@ -81,8 +103,7 @@ int netfront_send(struct netfront *nf, const struct netfront_frag *frags, unsign
 void netfront_kick(struct netfront *nf);
 
 /* Take at most (budget) frames in, recycle transmit pages, refill, re-arm. True when there is
- * more to do now. Takes the device down for good when the backend has gone or broke the protocol
- * (blocks a few seconds at most). One thread at a time. */
+ * more to do now. False without a link. One thread at a time. */
 bool netfront_poll(struct netfront *nf, unsigned budget);
 
 void netfront_get_info(struct netfront *nf, struct netfront_info *out);

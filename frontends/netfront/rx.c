@@ -92,15 +92,15 @@ static bool frame_is_good(const struct netfront_rx *rx)
 static void frame_end(struct netfront_queue *q)
 {
     struct netfront_rx *rx = &q->rx;
-    struct netfront_info *info = &q->nf->info;
+    struct netfront_counts *count = &q->count;
 
     if (!frame_is_good(rx)) {
-        info->rx_dropped++;
+        count->rx_dropped++;
         frame_discard(rx);
         return;
     }
-    info->rx_frames++;
-    info->rx_bytes += rx->frame.len;
+    count->rx_frames++;
+    count->rx_bytes += rx->frame.len;
     q->nf->user.input(q->nf->user.arg, &rx->frame);
     frame_begin(rx); /* the pages are the user's now */
 }
@@ -151,7 +151,7 @@ static void take_piece(struct netfront_queue *q, struct netfront_page from,
         post(rx, from);
     } else if (rx->nr_slots == 1 && !rx->more && len <= RX_SMALL) {
         copy_piece(rx, from, rsp->offset, len, rx->small, NULL);
-    } else if (q->nf->bounce) {
+    } else if (q->nf->terms.bounce) {
         page = page_alloc();
         copy_piece(rx, from, rsp->offset, len, page, page);
     } else {
@@ -272,6 +272,8 @@ void netfront_rx_open(struct netfront_queue *q, unsigned nr)
 {
     rx_ring_init(&q->rx.ring, q->rx.page.va);
     q->rx.target = nr;
+    q->rx.nr_lost = 0;
+    q->rx.worked = false;
     frame_begin(&q->rx);
     refill(q);
 }

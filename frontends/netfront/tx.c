@@ -34,14 +34,19 @@
 #include "kernel/page.h"
 #include "lib/base/string.h"
 
+void netfront_tx_init(struct netfront_queue *q)
+{
+    mutex_init(&q->tx.lock);
+}
+
 int netfront_tx_open(struct netfront_queue *q, unsigned nr)
 {
     struct netfront_tx *tx = &q->tx;
 
-    mutex_init(&tx->lock);
     tx_ring_init(&tx->ring, tx->page.va);
     slots_init(&tx->slots, nr, 16);
     tx->open.nr_slots = tx->nr_extras = 0;
+    tx->kick = tx->sent = tx->worked = false;
     for (unsigned i = 0; i < nr; i++) {
         int rc;
 
@@ -55,8 +60,20 @@ int netfront_tx_open(struct netfront_queue *q, unsigned nr)
     return 0;
 }
 
+static void drop_unanswered(struct netfront_queue *q)
+{
+    int slot;
+
+    while ((slot = slots_claim_any(&q->tx.slots)) >= 0) {
+        q->count.tx_dropped += q->tx.heads_frame[slot];
+        q->tx.heads_frame[slot] = false;
+        slots_put(&q->tx.slots, (unsigned)slot);
+    }
+}
+
 void netfront_tx_close(struct netfront_queue *q)
 {
+    drop_unanswered(q);
     for (unsigned i = 0; i < tx_ring_SIZE; i++) {
         struct netfront_page *p = &q->tx.pool[i];
 
@@ -85,7 +102,7 @@ static bool complete(struct netfront_queue *q, const struct netif_tx_response *r
         return false;
     }
     if (rsp->status != NETIF_RSP_OKAY && q->tx.heads_frame[slot])
-        q->nf->info.tx_dropped++;
+        q->count.tx_dropped++;
     slots_put(&q->tx.slots, (unsigned)slot); /* I3 */
     return true;
 }
@@ -144,7 +161,7 @@ static void gather(struct cursor *c, uint8_t *to, uint32_t len)
 static bool has_room(const struct netfront_queue *q, unsigned need)
 {
     const struct netfront_tx *tx = &q->tx;
-    unsigned extra = q->nf->gso4 || q->nf->gso6;
+    unsigned extra = q->nf->terms.gso4 || q->nf->terms.gso6;
 
     return tx->slots.nr_free >= need &&
            tx_ring_SIZE - tx_ring_outstanding(&tx->ring) >= tx->open.nr_slots + need + extra;
@@ -159,7 +176,7 @@ static int make_room(struct netfront_queue *q, unsigned need)
             return -ENOBUFS;
         recycle(q);
     }
-    return netfront_is_up(q->nf) ? 0 : -ENETDOWN;
+    return netfront_link(q->nf) ? 0 : -ENETDOWN;
 }
 
 /* Add (len) bytes to the open frame. */
@@ -274,7 +291,7 @@ static bool join(struct netfront_queue *q, const struct netfront_frag *frags,
     open->nr_segments++;
     open->last = segment->last;
     open->grows = !segment->last && segment->payload == open->first.payload;
-    q->nf->info.tx_joined++;
+    q->count.tx_joined++;
     return true;
 }
 
@@ -283,13 +300,16 @@ static int send_frame(struct netfront_queue *q, const struct netfront_frag *frag
                       enum netfront_csum csum)
 {
     struct netfront_segment segment;
-    bool is_segment = csum == NETFRONT_CSUM_BLANK &&
-                      netfront_segment_of(frags[0].data, frags[0].len, len, &segment) &&
-                      (segment.gso == XEN_NETIF_GSO_TYPE_TCPV4 ? q->nf->gso4 : q->nf->gso6);
+    bool is_segment =
+        csum == NETFRONT_CSUM_BLANK &&
+        netfront_segment_of(frags[0].data, frags[0].len, len, &segment) &&
+        (segment.gso == XEN_NETIF_GSO_TYPE_TCPV4 ? q->nf->terms.gso4 : q->nf->terms.gso6);
     int rc;
 
-    if (!netfront_is_up(q->nf))
+    if (!netfront_link(q->nf) || q->index >= q->nf->nr_queues) /* it went down, and up again */
         return -ENETDOWN;
+    if (len < ETHERNET_HEADER || len > q->nf->info.tx_max)
+        return -EMSGSIZE;
     if (is_segment && join(q, frags, &segment))
         return 0;
     close_frame(q);
@@ -299,35 +319,78 @@ static int send_frame(struct netfront_queue *q, const struct netfront_frag *frag
     return rc;
 }
 
+/* ---- which queue ---- */
+
+static uint32_t mix(uint32_t hash, const uint8_t *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        hash = (hash ^ p[i]) * 0x01000193; /* FNV-1a */
+    return hash;
+}
+
+/* The same for all frames of a flow, so that they stay in order. */
+static uint32_t flow_of(const struct netfront_frag *frag)
+{
+    const uint8_t *p = frag->data, *ip = p + ETHERNET_HEADER;
+    uint32_t hash = 0x811c9dc5;
+
+    if (frag->len >= ETHERNET_HEADER + 24 && p[12] == 0x08 && p[13] == 0x00) {
+        bool whole = (ip[6] & 0x3f) == 0 && ip[7] == 0 && ip[0] == 0x45;
+
+        return mix(hash, ip + 12, whole ? 12 : 8); /* addresses, ports */
+    }
+    if (frag->len >= ETHERNET_HEADER + 44 && p[12] == 0x86 && p[13] == 0xdd)
+        return mix(hash, ip + 8, ip[6] == 6 || ip[6] == 17 ? 36 : 32);
+    return hash;
+}
+
+static struct netfront_queue *queue_for(struct netfront *nf, const struct netfront_frag *frag)
+{
+    unsigned n = load_acquire(&nf->nr_queues);
+    uint32_t hash = n > 1 ? flow_of(frag) : 0;
+
+    return nf->queue[n > 1 ? (hash ^ hash >> 16) % n : 0];
+}
+
+/* ---- for the user ---- */
+
 int netfront_send(struct netfront *nf, const struct netfront_frag *frags, unsigned n,
                   enum netfront_csum csum)
 {
-    struct netfront_queue *q = &nf->queue;
+    struct netfront_queue *q;
     uint32_t len = 0;
     int rc;
 
-    for (unsigned i = 0; i < n && len <= nf->info.tx_max; i++)
+    if (!netfront_link(nf))
+        return -ENETDOWN;
+    q = queue_for(nf, frags);
+    for (unsigned i = 0; i < n && len <= XEN_NETIF_MAX_TX_SIZE; i++)
         len += frags[i].len;
-    if (len < ETHERNET_HEADER || len > nf->info.tx_max)
-        return -EMSGSIZE;
     mutex_lock(&q->tx.lock);
     rc = send_frame(q, frags, len, csum);
     if (rc == 0) {
-        nf->info.tx_frames++;
-        nf->info.tx_bytes += len;
+        q->count.tx_frames++;
+        q->count.tx_bytes += len;
+        store_relaxed(&q->tx.sent, true);
     }
     mutex_unlock(&q->tx.lock);
     return rc;
 }
 
-void netfront_kick(struct netfront *nf)
+static void kick(struct netfront_queue *q)
 {
-    struct netfront_queue *q = &nf->queue;
-
     mutex_lock(&q->tx.lock);
-    if (netfront_is_up(nf))
+    store_relaxed(&q->tx.sent, false);
+    if (netfront_link(q->nf) && q->index < q->nf->nr_queues)
         close_frame(q);
     mutex_unlock(&q->tx.lock);
-    if (atomic_exchange(&q->tx.kick, false) && netfront_is_up(nf))
+    if (atomic_exchange(&q->tx.kick, false) && netfront_link(q->nf))
         netfront_notify_tx(q);
+}
+
+void netfront_kick(struct netfront *nf)
+{
+    for (unsigned i = 0; i < NETFRONT_QUEUES_MAX && nf->queue[i] != NULL; i++)
+        if (load_relaxed(&nf->queue[i]->tx.sent))
+            kick(nf->queue[i]);
 }

@@ -7,6 +7,7 @@
 #include "lib/net/budget.h"
 #include "lib/net/net.h"
 #include <lwip/ip_addr.h>
+#include <lwip/netif.h>
 
 /* sys_arch.c: the calling thread runs lwIP's timers; look whether one is due earlier than it
  * plans to wake (core lock held). */
@@ -18,6 +19,12 @@ void nic_kick_all(void);
 
 /* tcp.c: segments that the gate refused. */
 uint64_t tcp_gated(void);
+/* tcp.c: (netif) has a link again: what it did not carry is sent now, and time-outs start over.
+ * Core lock held. */
+void tcp_hurry(struct netif *netif);
+
+/* neighbours.c: tell those of IPv6 that our addresses are here (again). Core lock held. */
+void neighbours_tell(struct netif *netif);
 
 /* servers.c: the next name server that the user named; put all of these back where lwIP asks first.
  * Core lock held. */

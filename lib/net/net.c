@@ -2,7 +2,8 @@
 /*
  * Starting the network: the budget, lwIP, the interfaces, their addresses, in this order, once.
  * The first vif is the default route. "ip=..." of the kernel's command line configures the first
- * vif and outranks its xenstore key "ip"; all others follow their keys, or DHCP without one.
+ * vif and outranks its xenstore key "ip"; all others follow their keys, or DHCP without one, also
+ * those that are plugged in later: a watch on device/vif finds them.
  * paravane.dns=ADDR[,ADDR] names servers that are asked before all others.
  */
 #include "lib/net/net.h"
@@ -71,6 +72,26 @@ static void open_vifs(void)
                  "loopback address works; add vif=[ 'bridge=...' ] to its configuration");
 }
 
+/* In the watch thread, with every change below device/vif. */
+static void on_vif_change(struct xs_watch *w)
+{
+    char **handles;
+    size_t n;
+    if (xs_list(XS_NO_TX, w->path, &handles, &n) != 0)
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (!nic_exists(handles[i]))
+            (void)!nic_plug(handles[i]);
+    heap_free(handles);
+}
+
+static void watch_vifs(void)
+{
+    static struct xs_watch watch = {.link = LIST_INIT(watch.link)};
+    if (xs_watch(&watch, "device/vif", on_vif_change, NULL) != 0)
+        log_warn("net: cannot watch device/vif: vifs plugged in later are not seen");
+}
+
 static void set_name_servers(void)
 {
     char text[128];
@@ -131,6 +152,7 @@ int net_start(void)
         net_unlock();
         set_name_servers();
         open_vifs();
+        watch_vifs();
         wait_for_addresses();
         started = true;
     }

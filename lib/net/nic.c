@@ -17,6 +17,11 @@
  * are not summed.) Out, TCP's sum is left to the backend when it can, with the
  * pseudo header's sum put in its place; UDP and ICMP are summed by lwIP, as they may be fragmented.
  *
+ * Links come and go: while there is none, lwIP knows, and the thread waits for the backend's
+ * return. Then the neighbours are told where we are, and TCP sends at once what it did not get
+ * through, rather than when its time-outs, grown meanwhile, are over. Addresses stay, and with them
+ * the connections, unless the toolstack says another one.
+ *
  * A flood must not starve the programs it is meant for: a thread that found a full budget of
  * frames several times in a row goes on with normal priority until it has caught up.
  *
@@ -31,10 +36,12 @@
 #include "kernel/log.h"
 #include "kernel/page.h"
 #include "kernel/thread.h"
+#include "kernel/time.h"
 #include "kernel/wait.h"
 #include "kernel/xenstore.h"
 #include "lib/base/atomic.h"
 #include "lib/base/format.h"
+#include "lib/base/string.h"
 #include "lib/net/internal.h"
 #include <lwip/dhcp.h>
 #include <lwip/ethip6.h>
@@ -50,23 +57,33 @@
 #define BUSY_ROUNDS 8
 #define STACK_SIZE (32 * 1024)
 #define HOSTNAME_MAX 64
+#define HANDLE_MAX 16
+#define REOPEN_PERIOD (60 * NSEC_PER_SEC) /* a wait is never longer; then it begins anew */
 #define CHECK_PAYLOAD (NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
 
 struct nic {
     struct netif netif;
     struct netfront *nf;
+    char handle[HANDLE_MAX];
+    unsigned number; /* in the order of creation */
     struct net_config config;
+    bool follows; /* the device's key "ip", as it was last: */
+    char ip[sizeof(((struct netfront_info *)0)->ip)];
     struct waitq wait;
-    bool pending; /* something to poll */
-    bool dirty;   /* frames queued, backend not told; core lock */
-    bool full;    /* a frame found the ring full; core lock */
+    bool attached; /* it is in lwIP */
+    bool pending;  /* something to poll */
+    bool dirty;    /* frames queued, backend not told; core lock */
+    bool full;     /* a frame found the ring full; core lock */
     bool announced;
     bool csum_offload;
     unsigned busy; /* rounds in a row that used up the budget */
     uint64_t starved;
 };
 
-static struct nic *nics[NIC_MAX];
+static struct nic
+    *created[NIC_MAX]; /* written by one thread at a time: the watch's, or net_start */
+static unsigned nr_created;
+static struct nic *nics[NIC_MAX]; /* those in lwIP; core lock */
 static unsigned nr_nics;
 static char hostname[HOSTNAME_MAX];
 
@@ -281,23 +298,6 @@ static void wake(void *arg)
     waitq_wake_all(&nic->wait);
 }
 
-static void follow_link(struct nic *nic)
-{
-    struct netfront_info info;
-    netfront_get_info(nic->nf, &info);
-    if (info.link == netif_is_link_up(&nic->netif))
-        return;
-    set_checks(nic, 0);
-    nic->csum_offload = info.csum_offload && info.csum_offload6;
-    u16_t generate = nic->csum_offload ? 0 : NETIF_CHECKSUM_GEN_TCP;
-    nic->netif.chksum_flags =
-        (u16_t)((nic->netif.chksum_flags & ~NETIF_CHECKSUM_GEN_TCP) | generate);
-    if (info.link)
-        netif_set_link_up(&nic->netif);
-    else
-        netif_set_link_down(&nic->netif);
-}
-
 static void mind_priority(struct nic *nic, bool more)
 {
     nic->busy = more ? nic->busy + 1 : 0;
@@ -311,7 +311,6 @@ static void poll_once(struct nic *nic)
 {
     net_lock();
     bool more = netfront_poll(nic->nf, POLL_BUDGET);
-    follow_link(nic);
     if (nic->full) {
         nic->full = false;
         tcp_txnow(); /* segments that found the ring full */
@@ -324,19 +323,19 @@ static void poll_once(struct nic *nic)
     }
 }
 
-static void run(void *arg)
-{
-    struct nic *nic = arg;
-    for (;;) {
-        wait_until(&nic->wait, load_acquire(&nic->pending), NEVER);
-        store_relaxed(&nic->pending, false);
-        poll_once(nic);
-        if (!nic->announced && nic->netif.flags & NETIF_FLAG_UP)
-            nic_announce(nic);
-    }
-}
-
 /* --- set-up --- */
+
+/* What may be another in each life. Core lock held. */
+static void adopt_properties(struct nic *nic, const struct netfront_info *info)
+{
+    struct netif *netif = &nic->netif;
+    netif->mtu = netif->mtu6 = info->mtu;
+    memcpy(netif->hwaddr, info->mac, ETH_HWADDR_LEN);
+    set_checks(nic, 0);
+    nic->csum_offload = info->csum_offload && info->csum_offload6;
+    u16_t generate = nic->csum_offload ? 0 : NETIF_CHECKSUM_GEN_TCP;
+    netif->chksum_flags = (u16_t)((netif->chksum_flags & ~NETIF_CHECKSUM_GEN_TCP) | generate);
+}
 
 static err_t init_netif(struct netif *netif)
 {
@@ -345,9 +344,8 @@ static err_t init_netif(struct netif *netif)
     netfront_get_info(nic->nf, &info);
     netif->name[0] = 'v';
     netif->name[1] = 'i';
-    netif->mtu = info.mtu;
     netif->hwaddr_len = ETH_HWADDR_LEN;
-    memcpy(netif->hwaddr, info.mac, ETH_HWADDR_LEN);
+    adopt_properties(nic, &info);
     netif->output = etharp_output;
     netif->output_ip6 = ethip6_output;
     netif->linkoutput = output;
@@ -361,8 +359,6 @@ static err_t init_netif(struct netif *netif)
 static void set_ip6(struct nic *nic)
 {
     struct netif *netif = &nic->netif;
-    netif_create_ip6_linklocal_address(netif, 1);
-    netif_set_ip6_autoconfig_enabled(netif, 1);
     for (unsigned i = 0; i < nic->config.nr_ip6; i++) {
         s8_t slot = -1;
         ip6_addr_t ip = nic->config.ip6[i];
@@ -384,24 +380,6 @@ static void set_addresses(struct nic *nic)
         servers_add(&c->dns[i]);
 }
 
-static int attach(struct nic *nic)
-{
-    net_lock();
-    struct netif *added = netif_add_noaddr(&nic->netif, nic, init_netif, tcpip_input);
-    if (added != NULL) {
-        if (nr_nics == 0)
-            netif_set_default(added);
-        nics[nr_nics++] = nic;
-        set_addresses(nic);
-        netif_set_up(added);
-        follow_link(nic);
-        if (nic->config.dhcp && dhcp_start(added) != ERR_OK)
-            log_err("net: DHCP does not start: out of memory");
-    }
-    net_unlock();
-    return added == NULL ? -ENOMEM : 0;
-}
-
 /* A name that DHCP servers accept, from the domain's own. */
 static void read_hostname(void)
 {
@@ -417,32 +395,149 @@ static void read_hostname(void)
     }
 }
 
-static void choose_config(struct nic *nic, const struct net_config *config)
+/* Core lock held. */
+static void start_dhcp(struct nic *nic)
+{
+    if (nic->config.dhcp && dhcp_start(&nic->netif) != ERR_OK)
+        log_err("net: DHCP does not start: out of memory");
+}
+
+/* The configuration that the device's key "ip" gives. */
+static void parse_key(struct nic *nic, const struct netfront_info *info)
+{
+    string_copy(nic->ip, sizeof(nic->ip), info->ip);
+    if (config_parse(info->ip, &nic->config) != 0)
+        log_warn("%s: xenstore key \"ip\" is not an address (\"%s\"): using DHCP; correct ip= in "
+                 "the domain's vif line",
+                 info->name, info->ip);
+}
+
+/* Into lwIP, in which it stays. */
+static int attach(struct nic *nic)
 {
     struct netfront_info info;
     netfront_get_info(nic->nf, &info);
-    if (config != NULL)
-        nic->config = *config;
-    else if (config_parse(info.ip, &nic->config) != 0)
-        log_warn("%s: xenstore key \"ip\" is not an address (\"%s\"): using DHCP; correct ip= in "
-                 "the domain's vif line",
-                 info.name, info.ip);
+    if (nic->follows)
+        parse_key(nic, &info);
+    net_lock();
+    struct netif *added = netif_add_noaddr(&nic->netif, nic, init_netif, tcpip_input);
+    if (added != NULL) {
+        struct nic *first = netif_default == NULL ? NULL : netif_default->state;
+        if (first == NULL || nic->number < first->number)
+            netif_set_default(added);
+        nics[nr_nics] = nic;
+        store_release(&nr_nics, nr_nics + 1); /* some look without the lock */
+        nic->attached = true;
+        netif_create_ip6_linklocal_address(added, 1);
+        netif_set_ip6_autoconfig_enabled(added, 1);
+        set_addresses(nic);
+        netif_set_up(added);
+        netif_set_link_up(added);
+        start_dhcp(nic);
+    }
+    net_unlock();
+    if (added == NULL)
+        log_err("%s: no memory for an interface", info.name);
+    return added == NULL ? -ENOMEM : 0;
+}
+
+/* Frames may only come in for an interface that is in lwIP. */
+static int attach_or_close(struct nic *nic)
+{
+    int rc = attach(nic);
+    if (rc != 0)
+        netfront_close(nic->nf);
+    return rc;
+}
+
+/* --- the link comes and goes --- */
+
+/* The toolstack plugged the vif in with another address. None says nothing: then the old one stays.
+ * Core lock held. */
+static void follow_key(struct nic *nic, const struct netfront_info *info)
+{
+    if (!nic->follows || info->ip[0] == '\0' || strcmp(info->ip, nic->ip) == 0)
+        return;
+    dhcp_release_and_stop(&nic->netif);
+    for (s8_t slot = 1; slot < LWIP_IPV6_NUM_ADDRESSES; slot++)
+        if (netif_ip6_addr_isstatic(&nic->netif, slot))
+            netif_ip6_addr_set_state(&nic->netif, slot, IP6_ADDR_INVALID);
+    netif_set_addr(&nic->netif, NULL, NULL, NULL);
+    parse_key(nic, info);
+    set_addresses(nic);
+    start_dhcp(nic);
+    nic->announced = false;
+}
+
+static void link_down(struct nic *nic)
+{
+    net_lock();
+    if (nic->attached)
+        netif_set_link_down(&nic->netif);
+    net_unlock();
+}
+
+/* lwIP itself tells the neighbours of IPv4, and the multicast groups. */
+static void link_up(struct nic *nic)
+{
+    struct netfront_info info;
+    netfront_get_info(nic->nf, &info);
+    net_lock();
+    adopt_properties(nic, &info);
+    follow_key(nic, &info);
+    netif_set_link_up(&nic->netif);
+    neighbours_tell(&nic->netif);
+    tcp_hurry(&nic->netif);
+    net_unlock();
+}
+
+/* There is no link: until there is one again. */
+static void come_back(struct nic *nic)
+{
+    link_down(nic);
+    while (netfront_reopen(nic->nf, time_now() + REOPEN_PERIOD) != 0)
+        ;
+    if (nic->attached)
+        link_up(nic);
+    else
+        (void)attach_or_close(nic); /* the next attempt comes after a pause */
+}
+
+static void run(void *arg)
+{
+    struct nic *nic = arg;
+    for (;;) {
+        while (!netfront_link(nic->nf))
+            come_back(nic);
+        wait_until(&nic->wait, load_acquire(&nic->pending), NEVER);
+        store_relaxed(&nic->pending, false);
+        poll_once(nic);
+        if (!nic->announced && nic->netif.flags & NETIF_FLAG_UP)
+            nic_announce(nic);
+    }
 }
 
 static int start_thread(struct nic *nic)
 {
-    struct netfront_info info;
     struct thread *t;
-    netfront_get_info(nic->nf, &info);
-    int rc = thread_create(info.name, PRIO_DRIVER, STACK_SIZE, run, nic, &t);
+    store_relaxed(&nic->pending, true); /* what came before the thread */
+    char name[HANDLE_MAX + 4];
+    format(name, sizeof(name), "vif%s", nic->handle);
+    int rc = thread_create(name, PRIO_DRIVER, STACK_SIZE, run, nic, &t);
     if (rc == 0)
         thread_detach(t);
     return rc;
 }
 
-int nic_open(const char *handle, const struct net_config *config)
+/* --- creation --- */
+
+static int create(const char *handle, const struct net_config *config, struct nic **out)
 {
-    if (nr_nics == NIC_MAX) {
+    static bool said; /* the watch comes here with every change */
+    if (nr_created == NIC_MAX && said)
+        return -ENOSPC;
+    if (nr_created == NIC_MAX) {
+        said = true;
         log_warn("net: vif %s is not used: at most %u interfaces", handle, NIC_MAX);
         return -ENOSPC;
     }
@@ -450,30 +545,60 @@ int nic_open(const char *handle, const struct net_config *config)
     if (nic == NULL)
         return -ENOMEM;
     waitq_init(&nic->wait);
+    nic->follows = config == NULL;
+    if (config != NULL)
+        nic->config = *config;
     struct netfront_user user = {.arg = nic, .input = input, .wake = wake};
-    int rc = netfront_open(handle, &user, &nic->nf);
+    int rc = string_copy(nic->handle, sizeof(nic->handle), handle);
+    if (rc == 0)
+        rc = netfront_create(handle, &user, &nic->nf);
     if (rc != 0) {
         heap_free(nic);
         return rc;
     }
+    nic->number = nr_created;
+    created[nr_created++] = nic;
     read_hostname();
-    choose_config(nic, config);
-    rc = attach(nic);
-    if (rc == 0) {
-        store_relaxed(&nic->pending, true); /* what came before the thread */
-        rc = start_thread(nic);
-    }
-    return rc;
+    *out = nic;
+    return 0;
+}
+
+int nic_open(const char *handle, const struct net_config *config)
+{
+    struct nic *nic;
+    int rc = create(handle, config, &nic);
+    if (rc != 0)
+        return rc;
+    rc = netfront_open(nic->nf);
+    if (rc == 0)
+        rc = attach_or_close(nic);
+    int started = start_thread(nic);
+    return rc == 0 ? started : rc;
+}
+
+int nic_plug(const char *handle)
+{
+    struct nic *nic;
+    int rc = create(handle, NULL, &nic);
+    return rc == 0 ? start_thread(nic) : rc;
+}
+
+bool nic_exists(const char *handle)
+{
+    for (unsigned i = 0; i < nr_created; i++)
+        if (strcmp(created[i]->handle, handle) == 0)
+            return true;
+    return false;
 }
 
 unsigned nic_count(void)
 {
-    return nr_nics;
+    return load_acquire(&nr_nics);
 }
 
 struct nic *nic_get(unsigned i)
 {
-    return i < nr_nics ? nics[i] : NULL;
+    return i < nic_count() ? nics[i] : NULL;
 }
 
 struct netif *nic_netif(struct nic *nic)

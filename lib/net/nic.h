@@ -15,13 +15,20 @@
 
 struct nic;
 
-/* Open device/vif/(handle), give it to lwIP with (config) and start its thread; NULL takes the
- * configuration from the device's "ip" key. Blocks as netfront_open does. 0 or -errno, with a log
- * line. */
+/*
+ * The interface over device/vif/(handle). It gets into lwIP, with (config), once its backend is
+ * connected for the first time, and stays there; its thread connects it again whenever the link is
+ * lost. NULL takes the configuration from the device's "ip" key, and follows it.
+ *
+ * nic_open: makes the first attempt, as netfront_open does; nic_plug: does not wait for it.
+ * 0 or -errno, with a log line; an interface whose first attempt failed goes on trying.
+ */
 int nic_open(const char *handle, const struct net_config *config) MUST_CHECK;
+int nic_plug(const char *handle) MUST_CHECK;
+bool nic_exists(const char *handle);
 
+/* Those that are in lwIP, in the order in which they got there. They are never removed. */
 unsigned nic_count(void);
-/* The (i)th opened, or NULL. They are never closed. */
 struct nic *nic_get(unsigned i);
 struct netif *nic_netif(struct nic *nic);
 void nic_get_info(struct nic *nic, struct netfront_info *out);

@@ -70,6 +70,34 @@ err_t net_tcp_gate(struct tcp_pcb *pcb, const struct pbuf *segment)
     return ERR_MEM;
 }
 
+/* --- a new link --- */
+
+static bool goes_over(const struct tcp_pcb *pcb, const struct netif *netif)
+{
+    return ip_route(&pcb->local_ip, &pcb->remote_ip) == netif;
+}
+
+/* As after a time-out, but without waiting for it and without a grudge. */
+static void send_again(struct tcp_pcb *pcb)
+{
+    pcb->nrtx = 0;
+    pcb->rto = (s16_t)((pcb->sa >> 3) + pcb->sv);
+    if (pcb->unacked != NULL)
+        tcp_rexmit_rto(pcb);
+    else
+        tcp_output(pcb);
+}
+
+void tcp_hurry(struct netif *netif)
+{
+    struct tcp_pcb *next;
+    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = next) {
+        next = pcb->next;
+        if (pcb->state >= ESTABLISHED && goes_over(pcb, netif))
+            send_again(pcb);
+    }
+}
+
 /* --- the window --- */
 
 /* What the peer may be told that it may send: the share less what is unread. */

@@ -39,7 +39,7 @@ static ssize_t read_console(struct file *f, void *buf, size_t len)
 
 static ssize_t write_console(struct file *f UNUSED, const void *buf, size_t len)
 {
-    console_write(buf, len);
+    console_write(buf, len, CONSOLE_PATIENTLY);
     return (ssize_t)len;
 }
 

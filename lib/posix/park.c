@@ -28,7 +28,7 @@ struct parked {
     bool woken;
 };
 
-static struct bucket buckets[BUCKETS];
+static struct bucket buckets[BUCKETS] = {[0 ... BUCKETS - 1] = {.lock = SPINLOCK_INIT}};
 
 static struct bucket *bucket_of(const uint32_t *word)
 {

@@ -12,7 +12,7 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD") or TOP / "build").resolve()
 DEPS = Path(os.environ.get("DEPS") or BUILD / "deps").resolve()
-SOURCES = ("Makefile", "apps", "arch", "frontends", "kernel", "lib", "linker", "tests", "tools")
+SOURCES = ("Makefile", "apps", "bench", "arch", "frontends", "kernel", "lib", "linker", "tests", "tools")
 HELLO_LIMIT = 131072
 
 
@@ -178,6 +178,14 @@ def test_bundle_holds_image_and_configuration(copy):
     first = bundle.read_bytes()
     make(*copy, "bundle", "APP=apps/hello")
     assert bundle.read_bytes() == first
+
+
+def test_bundle_holds_what_the_app_adds(copy):
+    make(*copy, "bundle", "APP=apps/pvbench")
+    with tarfile.open(copy[1] / "pvbench.tar.gz") as tar:
+        assert sorted(tar.getnames()) == ["pvbench/on-xen-host", "pvbench/pvbench", "pvbench/pvbench.cfg"]
+        assert tar.extractfile("pvbench/on-xen-host").read() == (TOP / "bench/on-xen-host").read_bytes()
+        assert tar.getmember("pvbench/on-xen-host").mode & 0o111
 
 
 def assert_starts_unedited(config):

@@ -85,8 +85,9 @@ static void on_front_state(const char *path, void *arg)
     if (dev->aloof || value == NULL || strcmp(path, node(dev->front, "state")) != 0)
         return;
     switch (strtoul(value, NULL, 10)) {
-    case XenbusStateInitialising:
-        if (dev->state == XenbusStateClosed)
+    case XenbusStateInitialising: /* a frontend that begins anew */
+        detach(dev);
+        if (dev->state != XenbusStateInitWait && dev->state != XenbusStateInitialising)
             fake_dev_set_state(dev, XenbusStateInitWait);
         break;
     case XenbusStateInitialised:
@@ -127,19 +128,34 @@ void fake_dev_destroy(struct fake_dev *dev)
 
 /* ---- the backend's half of a ring ---- */
 
-void back_ring_attach(struct back_ring *r, gref_t ref, port_t port, size_t slot_size, unsigned size)
+void back_ring_attach_pages(struct back_ring *r, const gref_t *ref, unsigned n, port_t port,
+                            size_t slot_size, unsigned size)
 {
-    r->ref = ref;
+    CHECK(n <= ARRAY_SIZE(r->refs));
+    r->ref = ref[0];
     r->port = port;
     r->slot_size = slot_size;
     r->size = size;
-    r->page = fake_grant_map(ref, true);
+    for (r->nr_pages = 0; r->nr_pages < n; r->nr_pages++) {
+        void *page = fake_grant_map(ref[r->nr_pages], true);
+
+        r->refs[r->nr_pages] = ref[r->nr_pages];
+        if (r->nr_pages == 0)
+            r->page = page;
+        CHECK((char *)page == (char *)r->page + r->nr_pages * 4096UL);
+    }
     r->req_cons = r->rsp_prod = r->page->rsp_prod;
+}
+
+void back_ring_attach(struct back_ring *r, gref_t ref, port_t port, size_t slot_size, unsigned size)
+{
+    back_ring_attach_pages(r, &ref, 1, port, slot_size, size);
 }
 
 void back_ring_detach(struct back_ring *r)
 {
-    fake_grant_unmap(r->ref, true);
+    while (r->nr_pages > 0)
+        fake_grant_unmap(r->refs[--r->nr_pages], true);
     r->page = NULL;
 }
 
@@ -175,37 +191,81 @@ void back_ring_push(struct back_ring *r)
 
 /* ---- network ---- */
 
+static struct back_ring *net_tx(struct fake_net *net)
+{
+    return net->queue == 0 ? &net->tx : &net->more_tx[net->queue - 1];
+}
+
+static struct back_ring *net_rx(struct fake_net *net)
+{
+    return net->queue == 0 ? &net->rx : &net->more_rx[net->queue - 1];
+}
+
 static void net_notified(void *arg)
 {
     fake_net_run(arg);
 }
 
-static void net_connect(struct fake_dev *dev)
+/* A key of the current queue. */
+static unsigned queue_number(struct fake_net *net, const char *name)
 {
-    struct fake_net *net = CONTAINER_OF(dev, struct fake_net, dev);
-    bool split = fake_dev_front(dev, "event-channel-tx") != NULL;
-    port_t tx = fake_dev_front_number(dev, split ? "event-channel-tx" : "event-channel");
-    port_t rx = fake_dev_front_number(dev, split ? "event-channel-rx" : "event-channel");
+    char full[64];
 
-    CHECK_EQ(fake_dev_front_number(dev, "request-rx-copy"), 1);
-    back_ring_attach(&net->tx, fake_dev_front_number(dev, "tx-ring-ref"), tx,
+    snprintf(full, sizeof(full), "queue-%u/%s", net->queue, name);
+    return fake_dev_front_number(&net->dev, net->nr_queues > 1 ? full : name);
+}
+
+static void net_connect_queue(struct fake_net *net)
+{
+    char name[64];
+    port_t tx, rx;
+    bool split;
+
+    snprintf(name, sizeof(name), "queue-%u/event-channel-tx", net->queue);
+    split = fake_dev_front(&net->dev, net->nr_queues > 1 ? name : "event-channel-tx") != NULL;
+    tx = queue_number(net, split ? "event-channel-tx" : "event-channel");
+    rx = queue_number(net, split ? "event-channel-rx" : "event-channel");
+    back_ring_attach(net_tx(net), queue_number(net, "tx-ring-ref"), tx,
                      sizeof(struct netif_tx_request), 256);
-    back_ring_attach(&net->rx, fake_dev_front_number(dev, "rx-ring-ref"), rx,
+    back_ring_attach(net_rx(net), queue_number(net, "rx-ring-ref"), rx,
                      sizeof(struct netif_rx_request), 256);
     fakexen_on_notify(tx, net_notified, net);
     if (split)
         fakexen_on_notify(rx, net_notified, net);
 }
 
+static unsigned long net_max_queues(struct fake_dev *dev)
+{
+    const char *max = fakexen_store_get(node(dev->back, "multi-queue-max-queues"));
+
+    return max == NULL ? 1 : strtoul(max, NULL, 10);
+}
+
+static void net_connect(struct fake_dev *dev)
+{
+    struct fake_net *net = CONTAINER_OF(dev, struct fake_net, dev);
+
+    CHECK_EQ(fake_dev_front_number(dev, "request-rx-copy"), 1);
+    net->nr_queues = fake_dev_front_number(dev, "multi-queue-num-queues");
+    CHECK(net->nr_queues >= 1 && net->nr_queues <= FAKE_QUEUES);
+    CHECK(net->nr_queues == 1 || net->nr_queues <= net_max_queues(dev));
+    for (net->queue = 0; net->queue < net->nr_queues; net->queue++)
+        net_connect_queue(net);
+    net->queue = 0;
+}
+
 static void net_disconnect(struct fake_dev *dev)
 {
     struct fake_net *net = CONTAINER_OF(dev, struct fake_net, dev);
 
-    fakexen_off_notify(net->tx.port);
-    if (net->rx.port != net->tx.port)
-        fakexen_off_notify(net->rx.port);
-    back_ring_detach(&net->tx);
-    back_ring_detach(&net->rx);
+    for (net->queue = 0; net->queue < net->nr_queues; net->queue++) {
+        fakexen_off_notify(net_tx(net)->port);
+        if (net_rx(net)->port != net_tx(net)->port)
+            fakexen_off_notify(net_rx(net)->port);
+        back_ring_detach(net_tx(net));
+        back_ring_detach(net_rx(net));
+    }
+    net->queue = 0;
 }
 
 void fake_net_create(struct fake_net *net, const char *handle)
@@ -230,7 +290,10 @@ static void net_keep(struct fake_net *net, gref_t ref, bool writable)
 {
     if (!net->keep_mapped || net->nr_kept == ARRAY_SIZE(net->kept))
         return;
-    (void)fake_grant_map(ref, writable);
+    if (fake_grant_try_map(ref, writable) == NULL) {
+        CHECK(net->hostile);
+        return;
+    }
     net->kept[net->nr_kept].ref = ref;
     net->kept[net->nr_kept++].writable = writable;
 }
@@ -247,7 +310,7 @@ void fake_net_answer_tx(struct fake_net *net, unsigned id, int status)
 {
     struct netif_tx_response rsp = {.id = (uint16_t)id, .status = (int16_t)status};
 
-    back_ring_put(&net->tx, &rsp, sizeof(rsp));
+    back_ring_put(net_tx(net), &rsp, sizeof(rsp));
 }
 
 /* One piece of the frame, and what every backend insists on. */
@@ -258,8 +321,10 @@ static void net_take_piece(struct fake_net *net, const struct netif_tx_request *
     CHECK(size > 0);
     CHECK(req->offset + size <= 4096);
     CHECK(f->len + size <= sizeof(f->data));
-    CHECK(fake_grant_is_readonly(req->gref));
-    CHECK_EQ(fake_grant_read(req->gref, req->offset, f->data + f->len, size), 0);
+    if (!net->hostile || fake_grant_is_to(req->gref, 0)) {
+        CHECK(fake_grant_is_readonly(req->gref));
+        CHECK_EQ(fake_grant_read(req->gref, req->offset, f->data + f->len, size), 0);
+    }
     f->len += size;
     f->nr_slots++;
     net_keep(net, req->gref, false);
@@ -274,7 +339,7 @@ static void net_take_extra(struct fake_net *net, const struct netif_tx_request *
     memset(extra, 0, sizeof(*extra));
     if (!(req->flags & NETTXF_extra_info))
         return;
-    CHECK(back_ring_take(&net->tx, extra, sizeof(*extra)));
+    CHECK(back_ring_take(net_tx(net), extra, sizeof(*extra)));
     CHECK_EQ(extra->type, XEN_NETIF_EXTRA_TYPE_GSO);
     CHECK_EQ(extra->flags, 0);
     six = extra->u.gso.type == XEN_NETIF_GSO_TYPE_TCPV6;
@@ -302,7 +367,7 @@ static void net_take_frame(struct fake_net *net, struct netif_tx_request *req)
     net_take_extra(net, &req[0], &extra);
     while (req[n - 1].flags & NETTXF_more_data) {
         CHECK(n < XEN_NETIF_NR_SLOTS_MIN);
-        CHECK(back_ring_take(&net->tx, &req[n], sizeof(req[n])));
+        CHECK(back_ring_take(net_tx(net), &req[n], sizeof(req[n])));
         CHECK(req[n].size < first);
         first -= req[n++].size;
     }
@@ -316,6 +381,7 @@ static void net_take_frame(struct fake_net *net, struct netif_tx_request *req)
         net_take_piece(net, &req[i], req[i].size);
     CHECK_EQ(net->last.len, total);
     net->nr_sent++;
+    net->taken[net->queue]++;
     if (net->on_frame != NULL)
         net->on_frame(net);
     for (unsigned i = 0; i < n; i++) {
@@ -325,15 +391,24 @@ static void net_take_frame(struct fake_net *net, struct netif_tx_request *req)
     }
 }
 
-void fake_net_run(struct fake_net *net)
+static void net_run_queue(struct fake_net *net)
 {
     struct netif_tx_request req[XEN_NETIF_NR_SLOTS_MIN];
 
-    if (net->hold_tx || net->tx.page == NULL)
+    if (net->hold_tx || net_tx(net)->page == NULL)
         return;
-    while (back_ring_take(&net->tx, &req[0], sizeof(req[0])))
+    while (back_ring_take(net_tx(net), &req[0], sizeof(req[0])))
         net_take_frame(net, req);
-    back_ring_push(&net->tx);
+    back_ring_push(net_tx(net));
+}
+
+void fake_net_run(struct fake_net *net)
+{
+    unsigned queue = net->queue;
+
+    for (net->queue = 0; net->queue < MAX(net->nr_queues, 1); net->queue++)
+        net_run_queue(net);
+    net->queue = queue;
 }
 
 gref_t fake_net_answer(struct fake_net *net, unsigned id_lie, unsigned offset, unsigned flags,
@@ -342,13 +417,13 @@ gref_t fake_net_answer(struct fake_net *net, unsigned id_lie, unsigned offset, u
     struct netif_rx_request req;
     struct netif_rx_response rsp;
 
-    CHECK(back_ring_take(&net->rx, &req, sizeof(req)));
-    CHECK(!fake_grant_is_readonly(req.gref));
+    CHECK(back_ring_take(net_rx(net), &req, sizeof(req)));
+    CHECK(net->hostile || !fake_grant_is_readonly(req.gref));
     rsp.id = (uint16_t)(req.id + id_lie);
     rsp.offset = (uint16_t)offset;
     rsp.flags = (uint16_t)flags;
     rsp.status = (int16_t)status;
-    back_ring_put(&net->rx, &rsp, sizeof(rsp));
+    back_ring_put(net_rx(net), &rsp, sizeof(rsp));
     net_keep(net, req.gref, true);
     return req.gref;
 }
@@ -358,16 +433,16 @@ void fake_net_answer_extra(struct fake_net *net, unsigned type, unsigned flags)
     struct netif_rx_request req;
     struct netif_extra_info extra;
 
-    CHECK(back_ring_take(&net->rx, &req, sizeof(req)));
+    CHECK(back_ring_take(net_rx(net), &req, sizeof(req)));
     memset(&extra, 0, sizeof(extra));
     extra.type = (uint8_t)type;
     extra.flags = (uint8_t)flags;
-    back_ring_put(&net->rx, &extra, sizeof(extra));
+    back_ring_put(net_rx(net), &extra, sizeof(extra));
 }
 
 void fake_net_push(struct fake_net *net)
 {
-    back_ring_push(&net->rx);
+    back_ring_push(net_rx(net));
 }
 
 bool fake_net_deliver(struct fake_net *net, const void *data, unsigned len, unsigned piece,
@@ -375,14 +450,14 @@ bool fake_net_deliver(struct fake_net *net, const void *data, unsigned len, unsi
 {
     const uint8_t *from = data;
 
-    if (net->rx.page->req_prod - net->rx.req_cons < (len + piece - 1) / piece)
+    if (net_rx(net)->page->req_prod - net_rx(net)->req_cons < (len + piece - 1) / piece)
         return false;
     while (len > 0) {
         unsigned n = len < piece ? len : piece;
         gref_t ref =
             fake_net_answer(net, 0, offset, flags | (n < len ? NETRXF_more_data : 0), (int)n);
 
-        CHECK_EQ(fake_grant_write(ref, offset, from, n), 0);
+        CHECK(fake_grant_write(ref, offset, from, n) == 0 || net->hostile);
         from += n;
         len -= n;
         flags = 0;
@@ -398,14 +473,53 @@ static void blk_notified(void *arg)
     fake_blk_run(arg);
 }
 
+static struct back_ring *blk_ring_of(struct fake_blk *blk, unsigned i)
+{
+    return i == 0 ? &blk->ring : &blk->other[i - 1];
+}
+
+static unsigned blk_front_number(struct fake_blk *blk, const char *name, unsigned absent)
+{
+    return fake_dev_front(&blk->dev, name) == NULL ? absent
+                                                   : fake_dev_front_number(&blk->dev, name);
+}
+
+/* As xen/io/blkif.h says of several queues and pages. */
+static void blk_attach(struct fake_blk *blk, unsigned i)
+{
+    struct back_ring *r = blk_ring_of(blk, i);
+    unsigned order = blk_front_number(blk, "ring-page-order", 0);
+    const char *dir = "";
+    char name[60], queue[24];
+    gref_t ref[16];
+
+    snprintf(queue, sizeof(queue), "queue-%u/", i);
+    if (blk->nr_queues > 1)
+        dir = queue;
+    CHECK(order <= 4);
+    CHECK_EQ(blk_front_number(blk, "num-ring-pages", 1), 1u << order);
+    for (unsigned p = 0; p < 1u << order; p++) {
+        snprintf(name, sizeof(name), order == 0 ? "%sring-ref" : "%sring-ref%u", dir, p);
+        ref[p] = fake_dev_front_number(&blk->dev, name);
+    }
+    snprintf(name, sizeof(name), "%sevent-channel", dir);
+    back_ring_attach_pages(r, ref, 1u << order, fake_dev_front_number(&blk->dev, name),
+                           sizeof(struct blkif_request), 32u << order);
+    fakexen_on_notify(r->port, blk_notified, blk);
+}
+
 static void blk_connect(struct fake_dev *dev)
 {
     struct fake_blk *blk = CONTAINER_OF(dev, struct fake_blk, dev);
 
     CHECK_STR(fake_dev_front(dev, "protocol"), "x86_64-abi");
-    back_ring_attach(&blk->ring, fake_dev_front_number(dev, "ring-ref"),
-                     fake_dev_front_number(dev, "event-channel"), sizeof(struct blkif_request), 32);
-    fakexen_on_notify(blk->ring.port, blk_notified, blk);
+    blk->connects++;
+    blk->nr_held = 0;
+    blk->nr_queues = blk_front_number(blk, "multi-queue-num-queues", 1);
+    CHECK(blk->nr_queues >= 1 && blk->nr_queues <= FAKE_BLK_QUEUES);
+    CHECK_EQ(fake_dev_front(dev, "event-channel") == NULL, blk->nr_queues > 1);
+    for (unsigned i = 0; i < blk->nr_queues; i++)
+        blk_attach(blk, i);
     fake_dev_set_back(dev, "feature-flush-cache", blk->no_flush ? "0" : "1");
     fake_dev_set_back(dev, "feature-persistent", blk->persistent ? "1" : "0");
     blk->keeps = blk->persistent && fake_dev_front(dev, "feature-persistent") != NULL;
@@ -415,10 +529,20 @@ static void blk_disconnect(struct fake_dev *dev)
 {
     struct fake_blk *blk = CONTAINER_OF(dev, struct fake_blk, dev);
 
-    fakexen_off_notify(blk->ring.port);
-    back_ring_detach(&blk->ring);
+    for (unsigned i = 0; i < blk->nr_queues; i++) {
+        fakexen_off_notify(blk_ring_of(blk, i)->port);
+        back_ring_detach(blk_ring_of(blk, i));
+    }
     if (blk->keeps && !blk->keep_mapped)
         fake_blk_let_go(blk);
+}
+
+void fake_blk_crash(struct fake_blk *blk)
+{
+    if (blk->dev.attached)
+        blk_disconnect(&blk->dev);
+    blk->dev.attached = false;
+    blk->nr_held = 0;
 }
 
 void fake_blk_create(struct fake_blk *blk, const char *id)
@@ -454,28 +578,83 @@ static void blk_keep(struct fake_blk *blk, gref_t ref, bool writable)
     for (unsigned i = 0; blk->keeps && i < blk->nr_kept; i++)
         if (blk->kept[i].ref == ref)
             return;
+    if (blk->tolerant &&
+        (blk->nr_kept == ARRAY_SIZE(blk->kept) || fake_grant_try_map(ref, writable) == NULL))
+        return;
     CHECK(blk->nr_kept < ARRAY_SIZE(blk->kept));
-    (void)fake_grant_map(ref, writable);
+    if (!blk->tolerant)
+        (void)fake_grant_map(ref, writable);
     blk->kept[blk->nr_kept].ref = ref;
     blk->kept[blk->nr_kept++].writable = writable;
 }
 
-static void blk_move(struct fake_blk *blk, const struct blkif_request *req, unsigned i, size_t at)
+static unsigned blk_operation(const struct blkif_request *req)
 {
-    const struct blkif_request_segment *seg = &req->seg[i];
+    const struct blkif_request_indirect *indirect = (const void *)req;
+
+    return req->operation == BLKIF_OP_INDIRECT ? indirect->indirect_op : req->operation;
+}
+
+unsigned fake_blk_nr_segments(const struct blkif_request *req)
+{
+    const struct blkif_request_indirect *indirect = (const void *)req;
+
+    if (req->operation == BLKIF_OP_DISCARD)
+        return 0;
+    return req->operation == BLKIF_OP_INDIRECT ? indirect->nr_segments : req->nr_segments;
+}
+
+struct blkif_request_segment fake_blk_segment(const struct blkif_request *req, unsigned i)
+{
+    const struct blkif_request_indirect *indirect = (const void *)req;
+    struct blkif_request_segment seg;
+    unsigned per_page = 4096 / sizeof(seg);
+
+    if (req->operation != BLKIF_OP_INDIRECT)
+        return req->seg[i];
+    CHECK_EQ(fake_grant_read(indirect->indirect_grefs[i / per_page], i % per_page * sizeof(seg),
+                             &seg, sizeof(seg)),
+             0);
+    return seg;
+}
+
+/* The page of descriptors holds nothing else. */
+static void blk_check_indirect(struct fake_blk *blk, const struct blkif_request *req)
+{
+    const struct blkif_request_indirect *indirect = (const void *)req;
+    size_t used = indirect->nr_segments * sizeof(struct blkif_request_segment);
+    uint8_t page[4096], none[4096] = {0};
+
+    CHECK(indirect->nr_segments > BLKIF_MAX_SEGMENTS_PER_REQUEST);
+    CHECK_EQ(fake_grant_is_readonly(indirect->indirect_grefs[0]), !blk->keeps);
+    CHECK_EQ(fake_grant_read(indirect->indirect_grefs[0], 0, page, sizeof(page)), 0);
+    if (!blk->keeps)
+        CHECK_MEM(page + used, none, sizeof(page) - used);
+    for (unsigned i = 1; i < BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST; i++)
+        CHECK_EQ(indirect->indirect_grefs[i], 0);
+    blk->indirect++;
+}
+
+static size_t blk_move(struct fake_blk *blk, const struct blkif_request *req, unsigned i, size_t at)
+{
+    struct blkif_request_segment segment = fake_blk_segment(req, i), *seg = &segment;
     size_t offset = seg->first_sect * 512U, len = (seg->last_sect - seg->first_sect + 1) * 512U;
-    bool write = req->operation == BLKIF_OP_WRITE;
+    bool write = blk_operation(req) == BLKIF_OP_WRITE;
     int rc;
 
     CHECK(seg->first_sect <= seg->last_sect && seg->last_sect < 8);
     CHECK(at + len <= sizeof(blk->data));
-    CHECK_EQ(fake_grant_is_readonly(seg->gref), write && !blk->keeps);
+    if (!blk->tolerant)
+        CHECK_EQ(fake_grant_is_readonly(seg->gref), write && !blk->keeps);
     rc = write ? fake_grant_read(seg->gref, offset, blk->data + at, len)
                : fake_grant_write(seg->gref, offset, blk->data + at, len);
     CHECK_EQ(rc, 0);
     if (blk->keeps || blk->keep_mapped)
         blk_keep(blk, seg->gref, blk->keeps || !write);
+    return len;
 }
+
+static struct back_ring *answering;
 
 void fake_blk_answer(struct fake_blk *blk, uint64_t id, unsigned operation, int status)
 {
@@ -487,48 +666,121 @@ void fake_blk_answer(struct fake_blk *blk, uint64_t id, unsigned operation, int 
     rsp.status = (int16_t)status;
     if (blk->mangle != NULL)
         blk->mangle(&rsp);
-    back_ring_put(&blk->ring, &rsp, sizeof(rsp));
+    back_ring_put(answering != NULL ? answering : &blk->ring, &rsp, sizeof(rsp));
+}
+
+static void blk_discard(struct fake_blk *blk, const struct blkif_request *req)
+{
+    const struct blkif_request_discard *discard = (const void *)req;
+
+    blk->discards++;
+    blk->secure += discard->flag & BLKIF_DISCARD_SECURE;
+    CHECK((discard->sector_number - blk->base + discard->nr_sectors) * 512 <= sizeof(blk->data));
+    memset(blk->data + (discard->sector_number - blk->base) * 512, 0, discard->nr_sectors * 512);
+}
+
+static uint64_t blk_sector(const struct blkif_request *req)
+{
+    const struct blkif_request_indirect *indirect = (const void *)req;
+
+    return req->operation == BLKIF_OP_INDIRECT ? indirect->sector_number : req->sector_number;
+}
+
+static void blk_do_sane(struct fake_blk *blk, const struct blkif_request *req)
+{
+    size_t at = (blk_sector(req) - blk->base) * 512;
+    unsigned n = fake_blk_nr_segments(req), operation = blk_operation(req);
+    bool flush = operation == BLKIF_OP_FLUSH_DISKCACHE || operation == BLKIF_OP_WRITE_BARRIER;
+
+    blk->reads += operation == BLKIF_OP_READ;
+    blk->writes += operation == BLKIF_OP_WRITE;
+    blk->flushes += operation == BLKIF_OP_FLUSH_DISKCACHE;
+    blk->barriers += operation == BLKIF_OP_WRITE_BARRIER;
+    blk->most_segments = n > blk->most_segments ? n : blk->most_segments;
+    if (req->operation == BLKIF_OP_INDIRECT && !blk->tolerant)
+        blk_check_indirect(blk, req);
+    else if (!blk->tolerant)
+        CHECK(n <= BLKIF_MAX_SEGMENTS_PER_REQUEST);
+    if (operation == BLKIF_OP_DISCARD)
+        blk_discard(blk, req);
+    for (unsigned i = 0; i < n; i++)
+        at += blk_move(blk, req, i, at);
+    if (flush)
+        memcpy(blk->stable, blk->data, sizeof(blk->stable));
+    if (blk->skip == NULL || !blk->skip(req))
+        fake_blk_answer(blk, req->id, operation, BLKIF_RSP_OKAY);
+}
+
+/* Could it be done? */
+static bool blk_is_sane(struct fake_blk *blk, const struct blkif_request *req)
+{
+    const struct blkif_request_indirect *indirect = (const void *)req;
+    const struct blkif_request_discard *discard = (const void *)req;
+    uint64_t sectors = sizeof(blk->data) / 512, first = blk_sector(req), n = 0;
+    bool write = blk_operation(req) == BLKIF_OP_WRITE;
+    uint8_t probe[512];
+
+    if (req->operation == BLKIF_OP_DISCARD)
+        return first <= sectors && discard->nr_sectors <= sectors - first;
+    if (req->operation == BLKIF_OP_INDIRECT
+            ? indirect->nr_segments > 32 || indirect->nr_segments <= 11 ||
+                  fake_grant_read(indirect->indirect_grefs[0], 0, probe, 512) != 0
+            : req->nr_segments > BLKIF_MAX_SEGMENTS_PER_REQUEST)
+        return false;
+    for (unsigned i = 0; i < fake_blk_nr_segments(req); i++) {
+        struct blkif_request_segment seg = fake_blk_segment(req, i);
+
+        if (seg.first_sect > seg.last_sect || seg.last_sect > 7 ||
+            fake_grant_read(seg.gref, 0, probe, 512) != 0 ||
+            (!write && fake_grant_is_readonly(seg.gref)))
+            return false;
+        n += seg.last_sect - seg.first_sect + 1U;
+    }
+    return first <= sectors && n <= sectors - first;
 }
 
 static void blk_do(struct fake_blk *blk, const struct blkif_request *req)
 {
-    size_t at = (req->sector_number - blk->base) * 512;
-
-    blk->reads += req->operation == BLKIF_OP_READ;
-    blk->writes += req->operation == BLKIF_OP_WRITE;
-    blk->flushes += req->operation == BLKIF_OP_FLUSH_DISKCACHE;
-    blk->barriers += req->operation == BLKIF_OP_WRITE_BARRIER;
-    CHECK(req->nr_segments <= BLKIF_MAX_SEGMENTS_PER_REQUEST);
-    for (unsigned i = 0; i < req->nr_segments; i++) {
-        blk_move(blk, req, i, at);
-        at += (req->seg[i].last_sect - req->seg[i].first_sect + 1) * 512U;
-    }
-    fake_blk_answer(blk, req->id, req->operation, BLKIF_RSP_OKAY);
+    if (blk->tolerant && !blk_is_sane(blk, req))
+        fake_blk_answer(blk, req->id, req->operation, BLKIF_RSP_ERROR);
+    else
+        blk_do_sane(blk, req);
 }
 
 void fake_blk_do(struct fake_blk *blk, unsigned i)
 {
+    unsigned after = --blk->nr_held - i;
+
+    answering = blk->held_of[i];
     blk_do(blk, &blk->held[i]);
-    memmove(&blk->held[i], &blk->held[i + 1], (--blk->nr_held - i) * sizeof(blk->held[0]));
+    answering = NULL;
+    memmove(&blk->held[i], &blk->held[i + 1], after * sizeof(blk->held[0]));
+    memmove(&blk->held_of[i], &blk->held_of[i + 1], after * sizeof(blk->held_of[0]));
 }
 
 void fake_blk_release(struct fake_blk *blk)
 {
     while (blk->nr_held > 0)
         fake_blk_do(blk, 0);
-    back_ring_push(&blk->ring);
+    for (unsigned i = 0; i < blk->nr_queues; i++)
+        back_ring_push(blk_ring_of(blk, i));
 }
 
 void fake_blk_run(struct fake_blk *blk)
 {
-    if (blk->ring.page == NULL)
-        return;
-    while (back_ring_take(&blk->ring, &blk->held[blk->nr_held], sizeof(blk->held[0]))) {
-        blk->nr_held++;
-        CHECK(blk->nr_held <= 32);
+    for (unsigned i = 0; i < blk->nr_queues; i++) {
+        struct back_ring *r = blk_ring_of(blk, i);
+
+        if (r->page == NULL)
+            return;
+        while (blk->nr_held + 1 < FAKE_BLK_HELD &&
+               back_ring_take(r, &blk->held[blk->nr_held], sizeof(blk->held[0]))) {
+            blk->held_of[blk->nr_held++] = r;
+            CHECK(blk->tolerant || blk->nr_held + 1 < FAKE_BLK_HELD);
+        }
     }
     if (blk->nr_held > blk->most_held)
         blk->most_held = blk->nr_held;
-    if (!blk->hold)
+    if (!blk->hold && blk->ring.page != NULL)
         fake_blk_release(blk);
 }

@@ -43,7 +43,8 @@ unsigned fake_dev_front_number(struct fake_dev *dev, const char *name);
 /* ---- the backend's half of a ring ---- */
 
 struct back_ring {
-    gref_t ref;
+    gref_t ref, refs[16]; /* of the first page, of all */
+    unsigned nr_pages;
     port_t port;
     size_t slot_size;
     unsigned size;
@@ -57,8 +58,11 @@ struct back_ring {
     bool deaf;  /* does not ask for notifications */
 };
 
+/* (size) slots in one page; or in (n) of them. */
 void back_ring_attach(struct back_ring *r, gref_t ref, port_t port, size_t slot_size,
                       unsigned size);
+void back_ring_attach_pages(struct back_ring *r, const gref_t *ref, unsigned n, port_t port,
+                            size_t slot_size, unsigned size);
 void back_ring_detach(struct back_ring *r);
 /* Copy the next request out; false when there is none. */
 bool back_ring_take(struct back_ring *r, void *req, size_t size);
@@ -75,13 +79,20 @@ struct fake_frame {
     uint8_t data[65536];
 };
 
+#define FAKE_QUEUES 8
+
 struct fake_net {
     struct fake_dev dev;
-    struct back_ring tx, rx;
-    bool hold_tx;      /* leaves requests alone */
-    bool keep_mapped;  /* maps what it answers, until fake_net_let_go */
-    int16_t tx_status; /* of the answers */
-    unsigned nr_sent;  /* frames from the guest; the last one: */
+    struct back_ring tx, rx;                                             /* of the first queue, */
+    struct back_ring more_tx[FAKE_QUEUES - 1], more_rx[FAKE_QUEUES - 1]; /* of the others */
+    unsigned nr_queues;
+    unsigned queue;              /* the one that the calls below work on, and on_frame is for */
+    unsigned taken[FAKE_QUEUES]; /* frames from the guest by queue */
+    bool hold_tx;                /* leaves requests alone */
+    bool hostile;                /* pages that it may not reach any more are its own fault */
+    bool keep_mapped;            /* maps what it answers, until fake_net_let_go */
+    int16_t tx_status;           /* of the answers */
+    unsigned nr_sent;            /* frames from the guest; the last one: */
     struct fake_frame last;
     void (*on_frame)(struct fake_net *net); /* sees each, NULL: nobody does */
     /* Kept mappings. */
@@ -113,28 +124,35 @@ void fake_net_let_go(struct fake_net *net);
 
 /* ---- block ---- */
 
-#define FAKE_BLK_HELD 64
+#define FAKE_BLK_HELD 1024
+#define FAKE_BLK_QUEUES 8
 
 struct fake_blk {
     struct fake_dev dev;
-    struct back_ring ring;
-    uint64_t base; /* sector that data begins with */
-    bool no_flush; /* does not offer feature-flush-cache */
+    struct back_ring ring, other[FAKE_BLK_QUEUES - 1]; /* of queue 0, and of the others */
+    unsigned nr_queues;                                /* connected now */
+    uint64_t base;                                     /* sector that data begins with */
+    bool no_flush;                                     /* does not offer feature-flush-cache */
     /* Offers feature-persistent: keeps what it mapped until it disconnects, as Linux's. */
     bool persistent;
     uint8_t data[1 << 20];
-    bool hold;        /* keeps requests in held */
-    bool keeps;       /* the frontend agrees to persistent */
-    bool keep_mapped; /* maps every page until fake_blk_let_go */
-    unsigned reads, writes, flushes, barriers, most_held;
+    uint8_t stable[1 << 20]; /* what is left of it after a power cut: as of the last flush */
+    bool hold;               /* keeps requests in held */
+    bool tolerant;           /* of requests that make no sense: the ring was scribbled on */
+    bool keeps;              /* the frontend agrees to persistent */
+    bool keep_mapped;        /* maps every page until fake_blk_let_go */
+    bool (*skip)(const struct blkif_request *req); /* true: leave it unanswered */
+    unsigned reads, writes, flushes, barriers, discards, secure, indirect, most_held;
+    unsigned connects, most_segments;
     struct blkif_request held[FAKE_BLK_HELD];
+    struct back_ring *held_of[FAKE_BLK_HELD];
     unsigned nr_held;
     /* Change the answer before it is sent, NULL: no. */
     void (*mangle)(struct blkif_response *rsp);
     struct {
         gref_t ref;
         bool writable;
-    } kept[1024];
+    } kept[2048];
     unsigned nr_kept;
 };
 
@@ -150,5 +168,10 @@ void fake_blk_release(struct fake_blk *blk);
 /* Answer as told, whatever was asked. */
 void fake_blk_answer(struct fake_blk *blk, uint64_t id, unsigned operation, int status);
 void fake_blk_let_go(struct fake_blk *blk);
+/* What segment (i) of a request of any kind says. */
+struct blkif_request_segment fake_blk_segment(const struct blkif_request *req, unsigned i);
+unsigned fake_blk_nr_segments(const struct blkif_request *req);
+/* Leaves at once, whatever is under way: what it held is forgotten, nothing is answered. */
+void fake_blk_crash(struct fake_blk *blk);
 
 #endif

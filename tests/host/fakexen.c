@@ -31,7 +31,7 @@
 /* Where things are among Xen's pages. */
 enum { PAGE_SHARED_INFO, PAGE_STORE, PAGE_CONSOLE, PAGE_GRANTS = 16 };
 
-#define PORTS 4096
+#define PORTS 8192
 #define CPUS 8
 #define REQUIRE(cond)                                   \
     do {                                                \
@@ -83,6 +83,32 @@ static void upcall(unsigned vcpu)
     vcpus[vcpu].evtchn_upcall_pending = 1;
     if (vcpu == host_cpu)
         host_raise_upcall();
+}
+
+/* Every other CPU with an event takes it. */
+static bool run_other_cpus(void *arg)
+{
+    bool did = false;
+
+    (void)arg;
+    for (unsigned cpu = 1; cpu < ARRAY_SIZE(vcpus); cpu++) {
+        if (!vcpus[cpu].evtchn_upcall_pending)
+            continue;
+        did = true;
+        host_cpu = cpu;
+        host_irq_on = false;
+        host_in_event = true;
+        evtchn_dispatch();
+        host_in_event = false;
+        host_irq_on = true;
+        host_cpu = 0;
+    }
+    return did;
+}
+
+void fakexen_run_other_cpus(void)
+{
+    host_on_idle(run_other_cpus, NULL);
 }
 
 static bool fifo(void)
@@ -278,7 +304,7 @@ static int init_control(struct evtchn_init_control *op)
         return -EINVAL;
     control[op->vcpu] = (void *)(page + op->offset);
     op->link_bits = EVTCHN_FIFO_LINK_BITS;
-    for (port_t port = 1; op->vcpu == 0 && port < PORTS; port++)
+    for (port_t port = 1; op->vcpu == 0 && port < EVTCHN_2L_NR_CHANNELS; port++)
         ports[port].pending_without_word =
             *word_2l(arch_shared_info()->evtchn_pending, port) >> port % 64 & 1;
     return 0;

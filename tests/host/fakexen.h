@@ -78,6 +78,9 @@ void fakexen_off_notify(port_t port);
 unsigned fakexen_count_notified(port_t port);
 /* The guest's port bound to (virq) of (cpu), PORT_NONE if there is none. */
 port_t fakexen_virq_port(unsigned virq, unsigned cpu);
+/* From now on CPUs other than the first take their events in host_step. Otherwise a test does it.
+ */
+void fakexen_run_other_cpus(void);
 /* EVTCHNSTAT_* of a guest port. */
 unsigned fakexen_port_status(port_t port);
 /* As the guest has it, in either ABI. */

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What stands in for main.c in a libFuzzer binary: the setups run once, a failed check aborts.
+ * What stands in for main.c in a libFuzzer binary: the setups run once, a failed check aborts, and
+ * so does an input after which some census is not what it was before.
  *
- *     make -f tests/host/host.mk fuzz-erofs && build/host-fuzz/fuzz_erofs -max_total_time=60
- * corpus/
+ *     make fuzz FUZZ_SECONDS=3600
  */
-#include "tests/host/test.h"
+#include "tests/host/fuzz.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "tests/host/test.h"
 
 static struct setup *setups;
+static struct census *censuses;
 static const struct test fuzzing = {"fuzz", "input", NULL, 0, NULL};
 const struct test *test_current = &fuzzing;
 bool test_verbose;
@@ -25,7 +27,19 @@ void test_register(struct test *t)
 
 void census_register(struct census *c)
 {
-    (void)c;
+    c->next = censuses;
+    censuses = c;
+}
+
+void fuzz_run(void (*fn)(const uint8_t *data, size_t size), const uint8_t *data, size_t size)
+{
+    test_random_restart();
+    for (struct census *c = censuses; c != NULL; c = c->next)
+        c->before = c->count();
+    fn(data, size);
+    for (struct census *c = censuses; c != NULL; c = c->next)
+        if (c->count() != c->before)
+            test_fail("census", 0, "%s: %ld before, %ld after", c->name, c->before, c->count());
 }
 
 void setup_register(struct setup *s)

@@ -17,12 +17,13 @@ host-modules := \
     kernel/evtchn.c kernel/evtchn_2l.c kernel/evtchn_fifo.c kernel/grant.c \
     kernel/xswire.c kernel/xswatch.c kernel/xenstore.c kernel/lifecycle.c \
     kernel/hotplug.c \
-    frontends/common/xenbus.c frontends/netfront/netfront.c frontends/netfront/tx.c \
+    frontends/common/xenbus.c frontends/common/life.c frontends/netfront/netfront.c frontends/netfront/tx.c \
     frontends/netfront/segment.c frontends/netfront/rx.c frontends/blkfront/blkfront.c frontends/blkfront/request.c \
-    frontends/blkfront/pool.c frontends/blkfront/sync.c \
+    frontends/blkfront/connect.c frontends/blkfront/queue.c frontends/blkfront/pool.c frontends/blkfront/sync.c \
     lib/fs/block.c lib/fs/memdev.c lib/fs/erofs.c \
     lib/libc/chacha.c lib/libc/timespec.c \
     lib/posix/fd.c lib/posix/poll.c lib/posix/select.c lib/posix/pipe.c lib/posix/park.c \
+    apps/pvbench/hist.c apps/pvbench/run.c \
     apps/httpd/text.c apps/httpd/path.c apps/httpd/fields.c apps/httpd/request.c \
     $(DEPS)/http-parser/http_parser.c
 
@@ -34,17 +35,18 @@ host-net := $(wildcard lib/net/*.c)
 host-modules += $(host-net) $(LWIP_SRCS)
 
 # (on the command line: only these)
-host-test-files := $(sort $(wildcard tests/host/test_*.c))
+host-test-files := $(sort $(wildcard tests/host/test_*.c tests/hostile/test_*.c))
 host-tests := \
-    tests/host/main.c tests/host/hostarch.c tests/host/hostcpus.c tests/host/hostmem.c \
+    tests/host/main.c tests/host/check.c tests/host/hostarch.c tests/host/hostcpus.c tests/host/hostmem.c \
     tests/host/hostthread.c tests/host/fakexen.c tests/host/fakestore.c tests/host/fakeback.c \
-    tests/host/fuzz_erofs.c $(host-test-files)
+    tests/host/fuzz_erofs.c tests/hostile/blk.c $(host-test-files)
 
 HOST_CPPFLAGS := -DPARAVANE_HOST -D__XEN_INTERFACE_VERSION__=0x00040e00 -D_GNU_SOURCE \
     -Itests/host/include -Iarch/x86/include -I. -isystem $(DEPS)/xen-include \
     -isystem $(DEPS)/http-parser -MMD -MP
+# (which sanitizers make gcc see where there is none: what may be uninitialized)
 HOST_WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
-    -Wwrite-strings -Werror
+    -Wwrite-strings -Wno-unknown-warning-option -Wno-maybe-uninitialized -Werror
 HOST_CFLAGS ?= -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing \
     -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -91,7 +93,7 @@ $(BUILD)/host/%.o: %.c
 	$(HOST_CC) $(HOST_CPPFLAGS) $(HOST_WARN) $(HOST_CFLAGS) -c $< -o $@
 
 $(host-runner): $(host-objs)
-	$(HOST_CC) $(HOST_CFLAGS) $^ -o $@
+	$(HOST_CC) $(HOST_CFLAGS) $^ -lm -o $@
 
 # Images for the file system's tests.
 host-images := $(abspath $(BUILD))/host/images
@@ -116,6 +118,14 @@ $(host-race-evtchn): $(host-race-evtchn-srcs) $(wildcard kernel/*.h lib/base/*.h
 	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
 	    -std=gnu11 -O1 -g -pthread -fsanitize=thread $(host-race-evtchn-srcs) -o $@
 
+host-race-blk := $(BUILD)/host/race_blk
+host-race-blk-srcs := tests/host/race_blk.c tests/host/racecpus.c kernel/wait.c kernel/mutex.c \
+    lib/base/format.c lib/base/parse.c $(filter frontends/blkfront/%,$(host-modules))
+$(host-race-blk): $(host-race-blk-srcs) $(wildcard frontends/*/*.h kernel/*.h lib/base/*.h tests/host/include-race/arch/*.h)
+	@mkdir -p $(@D)
+	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
+	    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan $(host-race-blk-srcs) -o $@
+
 # The scheduler (tests/host/sched): in every order of its atomic operations, and on threads of the host.
 # Both are tests of the runner (test_sched.c).
 host-sched-srcs := tests/host/sched/inside.c tests/host/sched/machine.c kernel/wait.c \
@@ -126,7 +136,7 @@ host-sched-flags = -Itests/host/sched/include $(filter-out -M%,$(HOST_CPPFLAGS))
 host-explore := $(BUILD)/host/explore
 $(host-explore): $(host-sched-deps)
 	@mkdir -p $(@D)
-	$(HOST_CC) $(host-sched-flags) -O2 -DSPINS=2 -include tests/host/sched/points.h \
+	$(HOST_CC) $(host-sched-flags) -O2 -DSPINS=2 -D'LEAVE_NS=(25*NSEC_PER_MSEC)' -include tests/host/sched/points.h \
 	    tests/host/sched/explore.c tests/host/sched/scenarios.c $(host-sched-srcs) -o $@
 
 # (-Wno-tsan: it knows no fences; the explorer does)
@@ -136,19 +146,49 @@ $(host-storm): $(host-sched-deps)
 	$(HOST_CC) $(host-sched-flags) -O1 -pthread -fsanitize=thread -Wno-tsan \
 	    tests/host/sched/storm.c $(host-sched-srcs) -o $@
 
+# The lock checker: of mistakes made on purpose, and of the scheduler in the storm above.
+host-lockcheck := $(BUILD)/host/lockcheck
+host-lockcheck-srcs := tests/host/lockcheck.c kernel/lockcheck.c kernel/mutex.c kernel/wait.c
+$(host-lockcheck): $(host-lockcheck-srcs) $(wildcard kernel/*.h lib/base/*.h tests/host/include/arch/*.h)
+	@mkdir -p $(@D)
+	$(HOST_CC) -DCHECK_LOCKS $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) $(HOST_CFLAGS) \
+	    $(host-lockcheck-srcs) -o $@
+
+host-storm-checked := $(BUILD)/host/storm-checked
+$(host-storm-checked): $(host-sched-deps)
+	@mkdir -p $(@D)
+	$(HOST_CC) -DCHECK_LOCKS $(host-sched-flags) -O1 -pthread \
+	    tests/host/sched/storm.c kernel/lockcheck.c $(host-sched-srcs) -o $@
+
 $(BUILD)/host/tests/host/test_sched.o: HOST_CPPFLAGS += -DHOST_BIN='"$(abspath $(BUILD))/host"'
 
 .PHONY: check-host
-check-host: $(host-runner) $(host-images)/made $(host-race) $(host-race-evtchn) $(host-explore) $(host-storm) ## host tests of the real modules, under sanitizers
+check-host: $(host-runner) $(host-images)/made $(host-race) $(host-race-evtchn) $(host-race-blk) $(host-explore) $(host-storm) $(host-storm-checked) $(host-lockcheck) ## host tests of the real modules, under sanitizers
 	$(host-race)
 	$(host-race-evtchn)
+	$(host-race-blk)
+	$(host-lockcheck)
 	ASAN_OPTIONS=detect_leaks=0 $(host-runner)
 
-# libFuzzer binaries: the same objects but main.c, built by clang.
-host-fuzz-srcs := tests/host/fuzz.c tests/host/fuzz_erofs.c tests/host/hostarch.c \
-    tests/host/hostmem.c tests/host/hostthread.c kernel/page.c kernel/wait.c kernel/mutex.c \
-    lib/base/string.c lib/fs/block.c lib/fs/memdev.c lib/fs/erofs.c
-host-fuzz-objs := $(patsubst %.c,$(BUILD)/host-fuzz/%.o,$(host-fuzz-srcs))
+# libFuzzer binaries: the same objects but main.c, built by clang. A target is the file that defines
+# LLVMFuzzerTestOneInput and what it needs; its corpus is a directory of inputs worth keeping.
+host-fuzz-frame := tests/host/fuzz.c tests/host/check.c tests/host/hostarch.c tests/host/hostmem.c \
+    tests/host/hostthread.c kernel/page.c kernel/wait.c kernel/mutex.c lib/base/string.c
+host-fuzz-xen := tests/host/hostcpus.c tests/host/fakexen.c tests/host/fakestore.c \
+    tests/host/fakeback.c lib/base/format.c lib/base/parse.c $(filter-out %/page.c %/wait.c \
+    %/mutex.c %/heap.c %/vmap.c,$(filter kernel/%.c,$(host-modules))) \
+    frontends/common/xenbus.c frontends/common/life.c
+fuzzers := erofs blk net
+fuzz-erofs-srcs := tests/host/fuzz_erofs.c lib/fs/block.c lib/fs/memdev.c lib/fs/erofs.c
+fuzz-blk-srcs := tests/hostile/fuzz_blk.c tests/hostile/blk.c $(host-fuzz-xen) \
+    $(filter frontends/blkfront/%,$(host-modules))
+FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?= 300
+
+fuzz-net-srcs := tests/hostile/fuzz_net.c $(host-fuzz-xen) \
+    $(filter frontends/netfront/%,$(host-modules))
+host-fuzz-objs := $(patsubst %.c,$(BUILD)/host-fuzz/%.o,$(sort $(host-fuzz-frame) \
+    $(foreach f,$(fuzzers),$(fuzz-$f-srcs))))
 $(BUILD)/host-fuzz/kernel/page.o: HOST_CPPFLAGS += $(foreach f,$(host-renamed-page),-Dpage_$f=kernel_page_$f)
 $(BUILD)/host-fuzz/lib/base/string.o: HOST_CPPFLAGS += $(foreach f,$(host-renamed),-D$f=base_$f)
 
@@ -156,10 +196,32 @@ $(BUILD)/host-fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(HOST_FUZZ_CC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
 
-$(BUILD)/host-fuzz/fuzz_erofs: $(host-fuzz-objs)
-	$(HOST_FUZZ_CC) $(HOST_CFLAGS) -fsanitize=fuzzer $^ -o $@
+define fuzzer
+$(BUILD)/host-fuzz/fuzz_$(1): $(patsubst %.c,$(BUILD)/host-fuzz/%.o,$(host-fuzz-frame) $(fuzz-$(1)-srcs))
+	$(HOST_FUZZ_CC) $(HOST_CFLAGS) -fsanitize=fuzzer $$^ -o $$@
+.PHONY: fuzz-$(1)
+endef
+$(foreach f,$(fuzzers),$(eval $(call fuzzer,$f)))
 
-.PHONY: fuzz-erofs
 fuzz-erofs: $(BUILD)/host-fuzz/fuzz_erofs ## the file system's fuzzer (needs clang)
+fuzz-blk: $(BUILD)/host-fuzz/fuzz_blk ## blkfront's
+fuzz-net: $(BUILD)/host-fuzz/fuzz_net ## netfront's
+
+# FUZZ: which ones; FUZZ_SECONDS: how long each. What they find and learn goes to the build directory, they
+# start from that and from tests/hostile/corpus-NAME.
+FUZZ ?= $(fuzzers)
+FUZZ_FLAGS := -len_control=0 -max_len=1024 -timeout=60 -rss_limit_mb=4096
+fuzz-dir = $(abspath $(BUILD))/fuzz/$(1)
+run-fuzzer = mkdir -p $(call fuzz-dir,$(1)) && ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16 \
+    $(BUILD)/host-fuzz/fuzz_$(1) $(FUZZ_FLAGS) $(2) -artifact_prefix=$(call fuzz-dir,$(1))- \
+    $(call fuzz-dir,$(1)) $(wildcard tests/hostile/corpus-$(1)) >$(call fuzz-dir,$(1).log) 2>&1 || \
+    { tail -n 40 $(call fuzz-dir,$(1).log); echo '0 passed, 1 failed'; exit 1; }
+fuzz-report = echo "$(1): $$(sed -n 's/^Done \(.*\)/\1/p' $(call fuzz-dir,$(1).log)), $$(ls $(call fuzz-dir,$(1)) | wc -l) inputs kept"
+.PHONY: fuzz check-fuzz
+fuzz: $(FUZZ:%=fuzz-%) ## fuzz FUZZ='erofs blk' for FUZZ_SECONDS=60 each (needs clang)
+	@$(foreach f,$(FUZZ),$(call run-fuzzer,$f,-max_total_time=$(FUZZ_SECONDS)); $(call fuzz-report,$f);)
+check-fuzz: $(fuzzers:%=fuzz-%)
+	@$(foreach f,$(fuzzers),$(call run-fuzzer,$f,-seed=1 -runs=$(FUZZ_RUNS)); $(call fuzz-report,$f);) \
+	    echo '$(words $(fuzzers)) passed, 0 failed'
 
 -include $(host-fuzz-objs:.o=.d) $(host-objs:.o=.d)

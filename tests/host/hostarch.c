@@ -387,8 +387,9 @@ bool host_logged(const char *part)
 }
 
 /* Weak: the kernel's own log and console win when they are under test. */
-__attribute__((weak)) void console_write(const char *text, size_t len)
+__attribute__((weak)) void console_write(const char *text, size_t len, nsec_t patience)
 {
+    (void)patience;
     host_log_append(text, len);
 }
 

@@ -331,10 +331,13 @@ enum prio thread_prio(const struct thread *t)
     return t->prio;
 }
 
-void thread_lend_prio(struct thread *t, enum prio prio, bool first)
+bool thread_lend_prio(struct thread *t, enum prio prio, bool first)
 {
+    bool is_more = prio > t->prio;
+
     (void)first;
     t->prio = MAX(t->prio, prio);
+    return is_more;
 }
 
 void thread_return_prio(void)
@@ -389,3 +392,9 @@ static long count_threads(void)
     return thread_count();
 }
 CENSUS("threads", count_threads)
+
+void thread_set_affinity(struct thread *t, const struct cpumask *allowed)
+{
+    (void)t;
+    (void)allowed;
+}

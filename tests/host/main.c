@@ -25,7 +25,6 @@ static struct census *censuses;
 static struct setup *setups;
 const struct test *test_current;
 bool test_verbose;
-static uint64_t random_state;
 
 static int order(const struct test *a, const struct test *b)
 {
@@ -79,43 +78,10 @@ void test_pass(void)
     _exit(0);
 }
 
-void test_check_eq(const char *file, int line, const char *ta, intmax_t a, const char *tb,
-                   intmax_t b)
-{
-    if (a != b)
-        test_fail(file, line, "%s is %jd (0x%jx), not %s = %jd (0x%jx)", ta, a, (uintmax_t)a, tb, b,
-                  (uintmax_t)b);
-}
-
-void test_check_str(const char *file, int line, const char *text, const char *a, const char *b)
-{
-    if (a == NULL || b == NULL || strcmp(a, b) != 0)
-        test_fail(file, line, "%s is \"%s\", not \"%s\"", text, a ? a : "(null)", b ? b : "(null)");
-}
-
-void test_check_mem(const char *file, int line, const char *text, const void *a, const void *b,
-                    size_t len)
-{
-    const unsigned char *x = a, *y = b;
-
-    for (size_t i = 0; i < len; i++)
-        if (x[i] != y[i])
-            test_fail(file, line, "%s[%zu] is 0x%02x, not 0x%02x", text, i, x[i], y[i]);
-}
-
-/* xorshift64*: any state but 0. */
-uint64_t test_random(void)
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return random_state * 0x2545f4914f6cdd1dULL;
-}
-
 static void run(const struct test *t)
 {
     test_current = t;
-    random_state = 0x9e3779b97f4a7c15ULL;
+    test_random_restart();
     alarm(TIME_LIMIT_S);
     for (struct setup *s = setups; s != NULL; s = s->next)
         s->fn();

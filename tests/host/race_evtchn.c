@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include <xen/event_channel.h>
 #include "kernel/evtchn.h"
+#include "kernel/heap.h"
 #include "kernel/option.h"
 #include "kernel/page.h"
 #include "kernel/spinlock.h"
@@ -75,6 +76,11 @@ void *page_alloc_zeroed(void)
 void page_free(void *page)
 {
     free(page);
+}
+
+void *heap_alloc_zeroed(size_t size)
+{
+    return calloc(1, size);
 }
 
 gframe_t virt_to_gframe(const void *va)

@@ -12,12 +12,9 @@ const struct cpumask *cpus_online(void)
 
 void spin_wait(struct spinlock *l)
 {
-    uint32_t is_free;
-
-    do {
+    do
         cpu_relax();
-        is_free = 0;
-    } while (!atomic_cmpxchg(&l->word, &is_free, 1U));
+    while (atomic_exchange(&l->held, (uint16_t)1) != 0);
 }
 
 void spin_kick(const struct spinlock *l, uint16_t claimed)

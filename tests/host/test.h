@@ -97,6 +97,7 @@ void test_check_mem(const char *file, int line, const char *text, const void *a,
 
 /* A reproducible stream of pseudo-random numbers; it starts anew with every test. */
 uint64_t test_random(void);
+void test_random_restart(void);
 /* In [0, bound). */
 static inline uint64_t test_random_below(uint64_t bound)
 {

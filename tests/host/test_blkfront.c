@@ -3,8 +3,10 @@
 #include "frontends/blkfront/blkfront.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "frontends/common/xenbus.h"
+#include "kernel/cpumask.h"
 #include "kernel/page.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
@@ -288,8 +290,9 @@ TEST(blkfront, uses_whole_requests_and_several_at_once)
 {
     begin();
     CHECK_EQ(blkfront_read(bf, 0, buf, 8 * 11 * 4096), 0);
-    CHECK_EQ(blk.reads, 8);
-    CHECK_EQ(info().reads, 8);
+    CHECK_EQ(blk.reads, 9); /* 11 + 11 + 10, twice, 11 + 11 + 2 */
+    CHECK_EQ(info().requests, 9);
+    CHECK_EQ(info().reads, 3);
     CHECK(blk.most_held >= 4);
     end();
 }
@@ -441,7 +444,7 @@ TEST(blkfront, fills_the_ring_and_queues_the_rest_in_order)
     begin();
     blk.hold = true;
     for (unsigned i = 0; i < 100; i++) {
-        prepare(&t[i], BLKFRONT_WRITE, 8 * i, 1);
+        prepare(&t[i], BLKFRONT_WRITE, 16 * i, 1);
         memset(t[i].io.page[0], (int)i, 4096);
         CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
     }
@@ -457,9 +460,40 @@ TEST(blkfront, fills_the_ring_and_queues_the_rest_in_order)
         CHECK_EQ(t[i].ended, 1);
         CHECK_EQ(t[i].order, i);
         CHECK_EQ(t[i].io.status, 0);
-        CHECK_EQ(blk.data[4096 * i], i);
+        CHECK_EQ(blk.data[8192 * i], i);
         dispose(&t[i]);
     }
+    end();
+}
+
+static enum blkfront_moment moments[8];
+static unsigned nr_moments;
+
+static void see(enum blkfront_moment moment)
+{
+    CHECK(nr_moments < sizeof(moments) / sizeof(moments[0]));
+    moments[nr_moments++] = moment;
+}
+
+TEST(blkfront, can_be_observed)
+{
+    struct trial t;
+
+    begin();
+    blkfront_observe(bf, see);
+    prepare(&t, BLKFRONT_READ, 0, 1);
+    CHECK_EQ(blkfront_submit(bf, &t.io), 0);
+    fakexen_settle();
+    CHECK_EQ(t.ended, 1);
+    CHECK_EQ(nr_moments, 3);
+    CHECK_EQ(moments[0], BLKFRONT_NOTIFY);
+    CHECK_EQ(moments[1], BLKFRONT_EVENT);
+    CHECK_EQ(moments[2], BLKFRONT_ANSWER);
+    blkfront_observe(bf, NULL);
+    CHECK_EQ(blkfront_submit(bf, &t.io), 0);
+    fakexen_settle();
+    CHECK_EQ(nr_moments, 3);
+    dispose(&t);
     end();
 }
 
@@ -529,7 +563,7 @@ TEST(blkfront, refuses_transfers_of_a_wrong_shape)
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
         bad[i] = t.io;
     bad[0].nr_pages = 0;
-    bad[1].nr_pages = 12;
+    bad[1].nr_pages = 33;
     bad[2].len = 0;
     bad[3].len = 4096; /* the second page would be empty */
     bad[4].len = 8193;
@@ -773,7 +807,7 @@ TEST(blkfront, pooled_serves_one_by_one_without_memory)
         CHECK_MEM(t[i].io.page[10], blk.data + (11 * i + 10) * 4096, 4096);
         dispose(&t[i]);
     }
-    CHECK_EQ(blk.most_held, 1);
+    CHECK_EQ(blk.most_held, 3); /* the pool's reserve is a long request */
     while (n > 0)
         page_free(hog[--n]);
     end();
@@ -833,15 +867,19 @@ static void release_later(void *arg)
     fake_blk_release(&blk);
 }
 
-TEST(blkfront, a_blocking_read_gives_up_after_30_seconds)
+TEST(blkfront, a_blocking_read_gives_up_after_60_seconds)
 {
     nsec_t start = time_now();
 
     begin();
     blk.hold = true;
     CHECK_EQ(blkfront_read(bf, 0, buf, 4096), -EIO);
-    CHECK_EQ((time_now() - start) / NSEC_PER_SEC, 30);
-    release_later(NULL); /* the answer comes after all: its pages are freed then */
+    CHECK_EQ((time_now() - start) / NSEC_PER_SEC, 60);
+    memset(buf, 7, 4096);
+    release_later(NULL); /* the answer comes after all: its page is freed then */
+    fakexen_settle();
+    for (unsigned i = 0; i < 4096; i++)
+        CHECK_EQ(buf[i], 7);
     fakexen_settle();
     CHECK_EQ(blkfront_read(bf, 0, buf, 4096), 0);
     end();
@@ -900,17 +938,62 @@ TEST(blkfront, close_ends_what_is_never_answered)
     end();
 }
 
-static void expect_gone(void)
+/* Connected (again), and of use. */
+static void expect_well(void)
 {
-    struct trial t;
-
+    blk.mangle = NULL;
+    blk.hold = false;
     fakexen_settle();
-    prepare(&t, BLKFRONT_READ, 0, 1);
-    CHECK_EQ(blkfront_submit(bf, &t.io), -ENODEV);
-    CHECK_EQ(blkfront_read(bf, 0, buf, 512), -ENODEV);
-    CHECK_EQ(blkfront_flush(bf), -ENODEV);
-    dispose(&t);
+    CHECK_EQ(blkfront_read(bf, 0, buf, 4096), 0);
+    CHECK_MEM(buf, blk.data, 4096);
+    CHECK(info().connected);
+    CHECK_STR(fake_dev_front(&blk.dev, "state"), "4");
 }
+
+/* A backend that takes long requests. */
+static void begin_long(void)
+{
+    fake_blk_create(&blk, "51712");
+    fake_dev_set_back(&blk.dev, "feature-max-indirect-segments", "256");
+    CHECK_EQ(open_vbd(), 0);
+    CHECK_EQ(info().pages, 32);
+}
+
+/* Answers of its own, in place of the fake's. */
+static bool refuse(const struct blkif_request *req, bool this_one, int status)
+{
+    if (this_one)
+        fake_blk_answer(&blk, req->id, req->operation, status);
+    return this_one;
+}
+
+static bool refuse_indirect(const struct blkif_request *req)
+{
+    return refuse(req, req->operation == BLKIF_OP_INDIRECT, BLKIF_RSP_EOPNOTSUPP);
+}
+
+static bool refuse_flush(const struct blkif_request *req)
+{
+    return refuse(req, req->operation == BLKIF_OP_FLUSH_DISKCACHE, BLKIF_RSP_EOPNOTSUPP);
+}
+
+static bool refuse_flush_and_barrier(const struct blkif_request *req)
+{
+    return refuse_flush(req) ||
+           refuse(req, req->operation == BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_EOPNOTSUPP);
+}
+
+static bool refuse_discard(const struct blkif_request *req)
+{
+    return refuse(req, req->operation == BLKIF_OP_DISCARD, BLKIF_RSP_EOPNOTSUPP);
+}
+
+static bool fail_first_sector(const struct blkif_request *req)
+{
+    return refuse(req, req->sector_number == 0, BLKIF_RSP_ERROR);
+}
+
+/* ---- the backend leaves and comes back ---- */
 
 TEST(blkfront, finishes_its_work_for_a_backend_that_closes)
 {
@@ -925,57 +1008,870 @@ TEST(blkfront, finishes_its_work_for_a_backend_that_closes)
     fakexen_settle();
     CHECK_EQ(t.ended, 0);
     fake_blk_release(&blk);
-    expect_gone();
+    fakexen_settle();
     CHECK_EQ(t.io.status, 0);
     CHECK_EQ(t.ended, 1);
-    CHECK_EQ(blk.dev.state, XenbusStateClosed);
+    expect_well();
+    CHECK_EQ(blk.connects, 2);
+    CHECK_EQ(info().reconnects, 1);
+    CHECK_EQ(info().replays, 0);
     dispose(&t);
     end();
 }
 
-TEST(blkfront, is_gone_with_its_backend)
+TEST(blkfront, comes_back_with_its_backend)
 {
-    static const unsigned states[] = {XenbusStateClosed, XenbusStateInitWait, XenbusStateUnknown};
+    static const unsigned states[] = {XenbusStateClosing, XenbusStateClosed, XenbusStateInitWait,
+                                      XenbusStateUnknown};
 
     for (unsigned i = 0; i < ARRAY_SIZE(states); i++) {
         begin();
         fake_dev_set_state(&blk.dev, states[i]);
-        expect_gone();
-        CHECK(host_logged("xvda: the device is gone"));
+        fakexen_settle();
+        CHECK(host_logged("xvda: the backend has left"));
+        if (states[i] == XenbusStateUnknown)
+            fake_dev_set_state(&blk.dev, XenbusStateInitWait);
+        expect_well();
+        CHECK(host_logged("xvda again: 1 MiB, sectors"));
         end();
     }
 }
 
-TEST(blkfront, bears_that_device_and_backend_vanish_under_load)
+static struct trial replayed[100];
+static unsigned asked[100], nr_asked;
+
+/* Notes the order in which a later backend is asked. */
+static bool note_order(const struct blkif_request *req)
 {
-    static struct trial t[40];
+    CHECK(nr_asked < ARRAY_SIZE(asked));
+    asked[nr_asked++] = (unsigned)(req->sector_number / 16);
+    return false;
+}
+
+/* Requests in every state when the backend is killed: each is done once, in order. */
+TEST(blkfront, replays_what_was_not_answered_once_and_in_order)
+{
+    for (unsigned round = 0; round < 2; round++) {
+        fake_blk_create(&blk, "51712");
+        blk.persistent = round == 1;
+        CHECK_EQ(open_vbd(), 0);
+        blk.hold = true;
+        nr_asked = nr_ended = 0;
+        for (unsigned i = 0; i < 60; i++) {
+            prepare(&replayed[i], BLKFRONT_WRITE, 16 * i, 1);
+            memset(replayed[i].io.page[0], (int)i + 1, 4096);
+            CHECK_EQ(blkfront_submit(bf, &replayed[i].io), 0);
+        }
+        fakexen_settle();
+        CHECK_EQ(blk.nr_held, 32);
+        for (unsigned i = 0; i < 10; i++) /* some are answered, out of order */
+            fake_blk_do(&blk, i);
+        back_ring_push(&blk.ring);
+        fakexen_settle();
+        CHECK_EQ(nr_ended, 10);
+        memset(blk.data, 0, sizeof(blk.data));
+        fake_blk_crash(&blk);
+        blk.hold = false;
+        blk.skip = note_order;
+        fake_dev_set_state(&blk.dev, XenbusStateInitWait);
+        host_advance(2 * NSEC_PER_SEC);
+        fakexen_settle();
+        CHECK_EQ(nr_ended, 60);
+        CHECK_EQ(nr_asked, 50);
+        CHECK_EQ(info().replays, 32);
+        for (unsigned i = 0; i < 50; i++) {
+            CHECK(i == 0 || asked[i] > asked[i - 1]);
+            CHECK_EQ(blk.data[16 * 512 * asked[i]], asked[i] + 1);
+        }
+        for (unsigned i = 0; i < 60; i++) {
+            CHECK_EQ(replayed[i].ended, 1);
+            CHECK_EQ(replayed[i].io.status, 0);
+            dispose(&replayed[i]);
+        }
+        expect_well();
+        end();
+    }
+}
+
+TEST(blkfront, waits_for_the_backend_no_longer_than_asked_for)
+{
+    nsec_t start;
 
     begin();
     blk.hold = true;
     for (unsigned i = 0; i < 40; i++) {
-        prepare(&t[i], BLKFRONT_WRITE, 8 * i, 1);
-        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+        prepare(&replayed[i], BLKFRONT_WRITE, 16 * i, 1);
+        CHECK_EQ(blkfront_submit(bf, &replayed[i].io), 0);
     }
     fakexen_settle();
     fake_blk_destroy(&blk);
-    expect_gone();
+    fakexen_settle();
+    CHECK_EQ(nr_ended, 0);
+    start = time_now();
+    CHECK_EQ(blkfront_read(bf, 0, buf, 4096), -EIO);
+    CHECK_EQ((time_now() - start) / NSEC_PER_SEC, 30);
     for (unsigned i = 0; i < 40; i++) {
-        CHECK_EQ(t[i].ended, 1);
-        CHECK(t[i].io.status < 0);
+        CHECK_EQ(replayed[i].ended, 1);
+        CHECK_EQ(replayed[i].io.status, -EIO);
+        dispose(&replayed[i]);
+    }
+    start = time_now();
+    CHECK_EQ(blkfront_read(bf, 0, buf, 4096), -EIO); /* at once, from now on */
+    CHECK_EQ(blkfront_flush(bf), -EIO);
+    CHECK_EQ(time_now() - start, 0);
+    fake_blk_create(&blk, "51712"); /* plugged in again */
+    host_advance(20 * NSEC_PER_SEC);
+    expect_well();
+    end();
+}
+
+FAKEXEN_BOOT(blkfront_hasty, .cmdline = "paravane.disk-timeout=5")
+
+TEST(blkfront_hasty, the_timeout_is_an_option)
+{
+    nsec_t start;
+
+    begin();
+    fake_blk_destroy(&blk);
+    fakexen_settle();
+    start = time_now();
+    CHECK_EQ(blkfront_read(bf, 0, buf, 4096), -EIO);
+    CHECK_EQ((time_now() - start) / NSEC_PER_SEC, 5);
+    blkfront_close(bf);
+}
+
+TEST(blkfront, a_smaller_disk_fails_what_lies_beyond)
+{
+    struct trial in, out;
+
+    begin();
+    blk.hold = true;
+    prepare(&in, BLKFRONT_WRITE, 0, 1);
+    prepare(&out, BLKFRONT_WRITE, 1024, 1);
+    memset(in.io.page[0], 5, 4096);
+    CHECK_EQ(blkfront_submit(bf, &in.io), 0);
+    CHECK_EQ(blkfront_submit(bf, &out.io), 0);
+    fakexen_settle();
+    fake_blk_crash(&blk);
+    fake_dev_set_back(&blk.dev, "sectors", "1024");
+    fake_dev_set_state(&blk.dev, XenbusStateInitWait);
+    expect_well();
+    CHECK_EQ(info().nr_sectors, 1024);
+    CHECK_EQ(in.io.status, 0);
+    CHECK_EQ(blk.data[0], 5);
+    CHECK_EQ(out.ended, 1);
+    CHECK_EQ(out.io.status, -EIO);
+    CHECK_EQ(blkfront_read(bf, 1024, buf, 512), -EINVAL);
+    dispose(&in);
+    dispose(&out);
+    end();
+}
+
+/* Of a transfer that was cut into requests, some are sent when the rest no longer lies on the disk.
+ */
+TEST(blkfront, a_smaller_disk_fails_what_was_sent_in_part)
+{
+    static struct trial t[31], parted;
+
+    begin();
+    blk.hold = true;
+    for (unsigned i = 0; i < 31; i++) {
+        prepare(&t[i], BLKFRONT_READ, 16 * i, 1);
+        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+    }
+    prepare(&parted, BLKFRONT_READ, 900, 32);
+    CHECK_EQ(blkfront_submit(bf, &parted.io), 0);
+    fakexen_settle();
+    CHECK_EQ(blk.nr_held, 32);
+    fake_dev_set_back(&blk.dev, "sectors", "1000");
+    fake_dev_set_state(&blk.dev, XenbusStateConnected);
+    fakexen_settle();
+    fake_blk_do(&blk, 0); /* room for the next part */
+    back_ring_push(&blk.ring);
+    fakexen_settle();
+    CHECK_EQ(parted.ended, 0);
+    fake_blk_release(&blk);
+    fakexen_settle();
+    CHECK_EQ(parted.ended, 1);
+    CHECK_EQ(parted.io.status, -EIO);
+    dispose(&parted);
+    for (unsigned i = 0; i < 31; i++)
+        dispose(&t[i]);
+    expect_well();
+    end();
+}
+
+TEST(blkfront, a_disk_that_became_read_only_fails_writes_under_way)
+{
+    struct trial t;
+
+    begin();
+    blk.hold = true;
+    prepare(&t, BLKFRONT_WRITE, 0, 1);
+    CHECK_EQ(blkfront_submit(bf, &t.io), 0);
+    fakexen_settle();
+    fake_blk_crash(&blk);
+    fake_dev_set_back(&blk.dev, "mode", "r");
+    fake_dev_set_state(&blk.dev, XenbusStateInitWait);
+    expect_well();
+    CHECK_EQ(t.io.status, -EIO);
+    CHECK_EQ(blk.writes, 0);
+    CHECK_EQ(blkfront_write(bf, 0, buf, 512), -EROFS);
+    dispose(&t);
+    end();
+}
+
+/* (n) CPUs are online. */
+static void use_cpus(unsigned n)
+{
+    static unsigned known = 1;
+
+    if (known == 1)
+        fakexen_run_other_cpus();
+    host_cpus_possible = n;
+    host_cpus_online = (struct cpumask){{(1UL << n) - 1}};
+    for (; known < n; known++)
+        CHECK_EQ(evtchn_cpu_init(known), 0);
+}
+
+/* With long requests, several queues, long rings, pool and flush, then without, and back. */
+TEST_RAM(blkfront, features_come_and_go_under_load, 65536)
+{
+    static const char *const offers[][3] = {
+        {"64", "4", "4"}, {"x", "", "-1"}, {"8", "1", "2"}, {"256", "0", "3"}, {"0", "4", "1"}};
+    static const unsigned queues[] = {4, 1, 2, 3, 1};
+    static struct trial t[40];
+
+    use_cpus(4);
+    fake_blk_create(&blk, "51712");
+    CHECK_EQ(open_vbd(), 0);
+    memset(want, 0, sizeof(want));
+    for (unsigned round = 0; round < 50; round++) {
+        const char *const *offer = offers[round % ARRAY_SIZE(offers)];
+
+        blk.hold = true;
+        for (unsigned i = 0; i < 40; i++) {
+            unsigned n = 1 + (unsigned)test_random_below(6);
+
+            host_cpu = i % 4;
+            prepare(&t[i], BLKFRONT_WRITE, 48 * i, n);
+            for (unsigned p = 0; p < n; p++) {
+                fill_random(t[i].io.page[p], 4096);
+                memcpy(want + 48 * 512 * i + 4096 * p, t[i].io.page[p], 4096);
+            }
+            CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+        }
+        host_cpu = 0;
+        fakexen_settle();
+        fake_blk_crash(&blk);
+        blk.persistent = round % 3 != 0;
+        blk.no_flush = round % 2 == 0;
+        fake_dev_set_back(&blk.dev, "feature-max-indirect-segments", offer[0]);
+        fake_dev_set_back(&blk.dev, "max-ring-page-order", offer[1]);
+        fake_dev_set_back(&blk.dev, "multi-queue-max-queues", offer[2]);
+        fake_dev_set_state(&blk.dev, XenbusStateInitWait);
+        host_advance(15 * NSEC_PER_SEC);
+        expect_well();
+        CHECK_EQ(info().queues, queues[round % ARRAY_SIZE(offers)]);
+        CHECK_EQ(info().persistent, blk.persistent);
+        CHECK_EQ(info().can_flush, !blk.no_flush);
+        for (unsigned i = 0; i < 40; i++) {
+            CHECK_EQ(t[i].ended, 1);
+            CHECK_EQ(t[i].io.status, 0);
+            dispose(&t[i]);
+        }
+        CHECK_MEM(blk.data, want, sizeof(want));
+        host_advance(5 * NSEC_PER_SEC); /* no short life */
+    }
+    CHECK_EQ(info().reconnects, 50);
+    end();
+    test_pass(); /* the grant table has grown */
+}
+
+TEST(blkfront, states_written_by_hand_under_load)
+{
+    begin();
+    fill_random(blk.data, sizeof(blk.data));
+    for (unsigned i = 0; i < 20; i++) {
+        fake_dev_set_state(&blk.dev, XenbusStateClosing);
+        if (i % 2)
+            fakexen_settle();
+        fake_dev_set_state(&blk.dev, XenbusStateClosed);
+        if (i % 3)
+            fakexen_settle();
+        fake_dev_set_state(&blk.dev, XenbusStateInitWait);
+        CHECK_EQ(blkfront_read(bf, 8 * i, buf, 300 * 512), 0);
+        CHECK_MEM(buf, blk.data + 8 * 512 * i, 300 * 512);
+    }
+    end();
+}
+
+TEST(blkfront, close_while_the_backend_is_away)
+{
+    static struct trial t[40];
+
+    for (unsigned gone = 0; gone < 2; gone++) {
+        begin();
+        blk.hold = true;
+        for (unsigned i = 0; i < 40; i++) {
+            prepare(&t[i], BLKFRONT_READ, 8 * i, 1);
+            CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+        }
+        fakexen_settle();
+        blk.dev.aloof = true;
+        fake_dev_set_state(&blk.dev, gone ? XenbusStateUnknown : XenbusStateInitialising);
+        host_advance(NSEC_PER_SEC);
+        blkfront_close(bf);
+        bf = NULL;
+        for (unsigned i = 0; i < 40; i++) {
+            CHECK_EQ(t[i].ended, 1);
+            CHECK(t[i].io.status < 0);
+            dispose(&t[i]);
+        }
+        end();
+    }
+}
+
+TEST(blkfront, a_page_that_an_old_backend_keeps_is_not_given_to_the_next)
+{
+    struct trial t;
+    gref_t kept;
+
+    begin();
+    blk.hold = true;
+    prepare(&t, BLKFRONT_READ, 0, 2);
+    CHECK_EQ(blkfront_submit(bf, &t.io), 0);
+    fakexen_settle();
+    kept = blk.held[0].seg[1].gref;
+    (void)fake_grant_map(kept, true);
+    fake_blk_crash(&blk);
+    fake_dev_set_state(&blk.dev, XenbusStateInitWait);
+    expect_well();
+    CHECK_EQ(t.ended, 1);
+    CHECK_EQ(t.io.status, -EIO);
+    CHECK(!t.io.page_lost[0] && t.io.page_lost[1]);
+    fake_grant_unmap(kept, true);
+    dispose(&t);
+    end();
+}
+
+/* ---- a disk that changes ---- */
+
+TEST(blkfront, follows_a_disk_that_grows_or_shrinks)
+{
+    begin();
+    CHECK_EQ(blkfront_read(bf, 2048, buf, 512), -EINVAL);
+    fake_dev_set_back(&blk.dev, "sectors", "4096");
+    fake_dev_set_state(&blk.dev, XenbusStateConnected);
+    fakexen_settle();
+    CHECK_EQ(info().nr_sectors, 4096);
+    CHECK(host_logged("xvda now: 2 MiB, sectors"));
+    CHECK_EQ(blkfront_read(bf, 4096, buf, 512), -EINVAL);
+    fake_dev_set_back(&blk.dev, "sectors", "1000");
+    fake_dev_set_state(&blk.dev, XenbusStateConnected);
+    fakexen_settle();
+    CHECK_EQ(info().nr_sectors, 1000);
+    CHECK_EQ(blkfront_read(bf, 1000, buf, 512), -EINVAL);
+    CHECK_EQ(blkfront_read(bf, 999, buf, 512), 0);
+    CHECK_EQ(info().reconnects, 0);
+    end();
+}
+
+/* Another medium in a drive: other properties of the same connection. */
+TEST(blkfront, follows_a_change_of_the_medium)
+{
+    fake_blk_create(&blk, "51712");
+    fake_dev_set_back(&blk.dev, "info", "3");
+    CHECK_EQ(open_vbd(), 0);
+    CHECK(info().cdrom && info().removable && info().read_only);
+    fake_dev_set_back(&blk.dev, "sectors", "0"); /* taken out */
+    fake_dev_set_state(&blk.dev, XenbusStateConnected);
+    fakexen_settle();
+    CHECK_EQ(blkfront_read(bf, 0, buf, 512), -EINVAL);
+    fake_dev_set_back(&blk.dev, "sectors", "1200");
+    fake_dev_set_back(&blk.dev, "sector-size", "2048");
+    fake_dev_set_back(&blk.dev, "info", "2");
+    fake_dev_set_state(&blk.dev, XenbusStateConnected);
+    fakexen_settle();
+    CHECK_EQ(info().nr_sectors, 1200);
+    CHECK_EQ(info().sector_size, 2048);
+    CHECK(!info().read_only);
+    CHECK_EQ(blkfront_read(bf, 0, buf, 512), -EINVAL);
+    CHECK_EQ(blkfront_write(bf, 4, want, 2048), 0);
+    end();
+}
+
+/* ---- rings, queues, long requests ---- */
+
+TEST_RAM(blkfront, negotiates_as_much_as_memory_allows, 65536)
+{
+    static const struct {
+        const char *queues, *order, *pages, *segments;
+        unsigned cpus, is_queues, is_depth, is_pages;
+    } cases[] = {
+        {"1", "0", "1", "0", 1, 1, 32, 11},
+        {"4", "0", "1", "256", 1, 1, 32, 32},
+        {"4", "0", "1", "20", 2, 2, 64, 20},
+        {"2", "2", "1", "256", 4, 2, 256, 32},
+        {"16", "1", "1", "256", 4, 4, 256, 32},
+        {"1", "4", "1", "256", 4, 1, 256, 32},
+        {"1", "0", "4", "256", 4, 1, 128, 32},
+        {"1", "0", "3", "5", 4, 1, 64, 11},
+        /* lies: the nearest bound, or as if nothing were said */
+        {"0", "64", "64", "4294967295", 4, 1, 256, 32},
+        {"-1", "31", "0", "abc", 4, 1, 256, 11},
+        {"4294967296", "x", "", "18446744073709551616", 4, 4, 128, 32},
+        {"", "-1", "4294967296", "-3", 4, 1, 256, 11},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        use_cpus(cases[i].cpus);
+        fake_blk_create(&blk, "51712");
+        fake_dev_set_back(&blk.dev, "multi-queue-max-queues", cases[i].queues);
+        fake_dev_set_back(&blk.dev, "max-ring-page-order", cases[i].order);
+        fake_dev_set_back(&blk.dev, "max-ring-pages", cases[i].pages);
+        fake_dev_set_back(&blk.dev, "feature-max-indirect-segments", cases[i].segments);
+        CHECK_EQ(open_vbd(), 0);
+        CHECK_EQ(info().queues, cases[i].is_queues);
+        CHECK_EQ(info().depth, cases[i].is_depth);
+        CHECK_EQ(info().pages, cases[i].is_pages);
+        fill_random(want, sizeof(want));
+        CHECK_EQ(blkfront_write(bf, 0, want, sizeof(want)), 0);
+        CHECK_MEM(blk.data, want, sizeof(want));
+        CHECK_EQ(blkfront_read(bf, 0, buf, sizeof(buf)), 0);
+        CHECK_MEM(buf, want, sizeof(buf));
+        CHECK_EQ(blk.most_segments, cases[i].is_pages);
+        CHECK_EQ(blk.indirect > 0, cases[i].is_pages > 11);
+        end();
+    }
+    test_pass(); /* the grant table has grown */
+}
+
+TEST(blkfront, a_small_domain_takes_little)
+{
+    use_cpus(4);
+    fake_blk_create(&blk, "51712");
+    blk.persistent = true;
+    fake_dev_set_back(&blk.dev, "multi-queue-max-queues", "4");
+    fake_dev_set_back(&blk.dev, "max-ring-page-order", "4");
+    CHECK_EQ(open_vbd(), 0);
+    CHECK_EQ(info().queues, 1);
+    CHECK_EQ(info().depth, 64);
+    CHECK(info().persistent);
+    end();
+}
+
+TEST_RAM(blkfront, queues_are_of_the_cpu_that_submits, 32768)
+{
+    static struct trial t[8];
+
+    use_cpus(4);
+    fake_blk_create(&blk, "51712");
+    fake_dev_set_back(&blk.dev, "multi-queue-max-queues", "4");
+    CHECK_EQ(open_vbd(), 0);
+    blk.hold = true;
+    for (unsigned i = 0; i < 8; i++) {
+        host_cpu = i % 4;
+        prepare(&t[i], BLKFRONT_READ, 8 * i, 1);
+        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+    }
+    host_cpu = 0;
+    fakexen_settle();
+    CHECK_EQ(blk.nr_held, 8);
+    for (unsigned i = 0; i < 8; i++)
+        CHECK(blk.held_of[i] == (i < 2 ? &blk.ring : &blk.other[i / 2 - 1]));
+    fake_blk_release(&blk);
+    fakexen_settle();
+    CHECK_EQ(nr_ended, 8);
+    for (unsigned i = 0; i < 8; i++)
+        dispose(&t[i]);
+    end();
+}
+
+TEST(blkfront, a_long_request_that_is_not_supported_after_all_is_sent_in_pieces)
+{
+    begin_long();
+    fill_random(blk.data, sizeof(blk.data));
+    blk.skip = refuse_indirect;
+    CHECK_EQ(blkfront_read(bf, 0, buf, sizeof(buf)), 0);
+    CHECK_MEM(buf, blk.data, sizeof(buf));
+    CHECK_EQ(info().pages, 11);
+    CHECK_EQ(info().errors, 0);
+    end();
+}
+
+TEST(blkfront, long_requests_show_only_what_is_theirs)
+{
+    begin_long(); /* the fake checks the page of descriptors, its grant and its slack */
+    CHECK_EQ(blkfront_write(bf, 0, want, sizeof(want)), 0);
+    CHECK(blk.indirect >= 8);
+    CHECK_EQ(blk.most_segments, 32);
+    CHECK_EQ(grant_count_quarantined(), 0);
+    end();
+}
+
+/* Transfers of all sizes, answered in any order, new ones coming in: no note of one request is
+ * another's. */
+static void mixture(unsigned rounds)
+{
+    static struct trial t[48];
+    static uint64_t first[48], next; /* mostly neighbours */
+
+    blk.hold = true;
+    fill_random(blk.data, sizeof(blk.data));
+    memset(t, 0, sizeof(t));
+    for (unsigned i = 0; i < rounds; i++) {
+        unsigned n = 1 + (unsigned)test_random_below(32), k = (unsigned)test_random_below(48);
+
+        if (t[k].io.nr_pages != 0 && t[k].ended == 0) {
+            if (blk.nr_held > 0)
+                fake_blk_do(&blk, (unsigned)test_random_below(blk.nr_held));
+            back_ring_push(&blk.ring);
+            fakexen_settle();
+            continue;
+        }
+        for (unsigned p = 0; p < t[k].io.nr_pages; p++)
+            CHECK_MEM(t[k].io.page[p], blk.data + first[k] * 512 + 4096 * p, 4096);
+        dispose(&t[k]);
+        first[k] =
+            next + 8 * n <= 2048 && test_random_below(4) ? next : 8 * test_random_below(256 - n);
+        next = first[k] + 8 * n;
+        prepare(&t[k], BLKFRONT_READ, first[k], n);
+        CHECK_EQ(blkfront_submit(bf, &t[k].io), 0);
+        fakexen_settle();
+    }
+    blk.hold = false;
+    fake_blk_release(&blk);
+    fakexen_settle();
+    for (unsigned k = 0; k < 48; k++) {
+        CHECK(t[k].io.nr_pages == 0 || (t[k].ended == 1 && t[k].io.status == 0));
+        dispose(&t[k]);
+    }
+}
+
+TEST(blkfront, mixtures_of_all_sizes_in_any_order)
+{
+    begin();
+    mixture(2000);
+    end();
+}
+
+TEST(blkfront, mixtures_of_all_sizes_in_any_order_in_long_requests)
+{
+    begin_long();
+    mixture(2000);
+    end();
+    test_pass(); /* the grant table has grown */
+}
+
+TEST(blkfront, pooled_mixtures_of_all_sizes_in_any_order)
+{
+    fake_blk_create(&blk, "51712");
+    fake_dev_set_back(&blk.dev, "feature-max-indirect-segments", "256");
+    blk.persistent = true;
+    CHECK_EQ(open_vbd(), 0);
+    mixture(2000);
+    end();
+}
+
+/* ---- merging ---- */
+
+TEST(blkfront, neighbours_share_a_request)
+{
+    static struct trial t[24];
+
+    begin_long();
+    fill_random(blk.data, sizeof(blk.data));
+    blkfront_plug(bf);
+    for (unsigned i = 0; i < 24; i++) {
+        prepare(&t[i], BLKFRONT_READ, 16 * i + (i >= 20 ? 800 : 0), 2);
+        if (i == 3)
+            t[i].io.len = 4096 + 512; /* ends within a page: the next one is no neighbour */
+        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+    }
+    CHECK_EQ(info().requests, 0);
+    blkfront_unplug(bf);
+    fakexen_settle();
+    CHECK_EQ(nr_ended, 24);
+    CHECK_EQ(blk.reads, 3); /* 0-3, 4-19 (32 pages), 20-23 */
+    for (unsigned i = 0; i < 24; i++) {
+        CHECK_EQ(t[i].io.status, 0);
+        CHECK_MEM(t[i].io.page[0], blk.data + t[i].io.sector * 512, 4096);
+        CHECK_MEM(t[i].io.page[1], blk.data + t[i].io.sector * 512 + 4096, t[i].io.len - 4096);
         dispose(&t[i]);
     }
-    blkfront_close(bf);
+    end();
+}
+
+TEST(blkfront, neighbours_of_other_kinds_do_not_share)
+{
+    static struct trial t[4];
+
+    begin_long();
+    blkfront_plug(bf);
+    for (unsigned i = 0; i < 4; i++) {
+        prepare(&t[i], i % 2 ? BLKFRONT_READ : BLKFRONT_WRITE, 8 * i, 1);
+        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+    }
+    blkfront_unplug(bf);
+    fakexen_settle();
+    CHECK_EQ(blk.reads + blk.writes, 4);
+    for (unsigned i = 0; i < 4; i++)
+        dispose(&t[i]);
+    end();
+}
+
+/* One of the transfers of a request fails with it; others do not. */
+TEST(blkfront, a_failed_request_fails_what_it_carried)
+{
+    static struct trial t[4];
+
+    begin_long();
+    blkfront_plug(bf);
+    for (unsigned i = 0; i < 4; i++) {
+        prepare(&t[i], BLKFRONT_READ, 8 * i + (i >= 2 ? 80 : 0), 1);
+        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+    }
+    blk.skip = fail_first_sector;
+    blkfront_unplug(bf);
+    fakexen_settle();
+    for (unsigned i = 0; i < 4; i++) {
+        CHECK_EQ(t[i].io.status, i < 2 ? -EIO : 0);
+        dispose(&t[i]);
+    }
+    end();
+}
+
+TEST(blkfront, a_plug_does_not_hold_back_more_than_a_ring)
+{
+    static struct trial t[40];
+
+    begin();
+    blkfront_plug(bf);
+    for (unsigned i = 0; i < 40; i++) {
+        prepare(&t[i], BLKFRONT_READ, 16 * i, 1);
+        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+    }
+    fakexen_settle();
+    CHECK(nr_ended >= 32);
+    blkfront_unplug(bf);
+    fakexen_settle();
+    CHECK_EQ(nr_ended, 40);
+    for (unsigned i = 0; i < 40; i++)
+        dispose(&t[i]);
+    end();
+}
+
+/* ---- what lasts ---- */
+
+TEST(blkfront, fua_is_a_write_and_a_flush)
+{
+    static const struct {
+        bool flush;
+        const char *barrier;
+        unsigned flushes, barriers;
+    } cases[] = {{true, "1", 1, 0}, {false, "1", 0, 1}, {false, "0", 0, 0}};
+    struct trial t;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        fake_blk_create(&blk, "51712");
+        blk.no_flush = !cases[i].flush;
+        fake_dev_set_back(&blk.dev, "feature-barrier", cases[i].barrier);
+        CHECK_EQ(open_vbd(), 0);
+        prepare(&t, BLKFRONT_WRITE, 0, 3);
+        memset(t.io.page[2], 9, 4096);
+        t.io.fua = true;
+        CHECK_EQ(blkfront_submit(bf, &t.io), 0);
+        fakexen_settle();
+        CHECK_EQ(t.ended, 1);
+        CHECK_EQ(t.io.status, 0);
+        CHECK_EQ(blk.writes, 1);
+        CHECK_EQ(blk.flushes, cases[i].flushes);
+        CHECK_EQ(blk.barriers, cases[i].barriers);
+        if (info().can_flush)
+            CHECK_EQ(blk.stable[2 * 4096], 9);
+        dispose(&t);
+        end();
+    }
+}
+
+/* After a flush, nothing written before it is lost with the power. */
+TEST(blkfront, a_flush_covers_what_was_written)
+{
+    begin();
+    for (unsigned i = 0; i < 50; i++) {
+        size_t at = test_random_below(200), len = 1 + test_random_below(300);
+
+        fill_random(want + at * 512, len * 512);
+        CHECK_EQ(blkfront_write(bf, at, want + at * 512, len * 512), 0);
+        if (i % 5 == 0) {
+            CHECK_EQ(blkfront_flush(bf), 0);
+            CHECK_MEM(blk.stable, want, sizeof(want));
+        }
+    }
+    end();
+}
+
+TEST(blkfront, falls_back_from_flush_to_barrier_to_nothing)
+{
+    fake_blk_create(&blk, "51712");
+    fake_dev_set_back(&blk.dev, "feature-barrier", "1");
+    CHECK_EQ(open_vbd(), 0);
+    blk.skip = refuse_flush;
+    CHECK_EQ(blkfront_flush(bf), 0);
+    CHECK_EQ(blk.flushes, 1);
+    CHECK_EQ(blk.barriers, 1);
+    CHECK(info().can_flush);
+    blk.skip = refuse_flush_and_barrier;
+    CHECK_EQ(blkfront_flush(bf), 0);
+    CHECK_EQ(blk.barriers, 2);
+    CHECK(!info().can_flush);
+    CHECK_EQ(blkfront_flush(bf), 0);
+    CHECK_EQ(blk.flushes + blk.barriers, 3);
+    end();
+}
+
+/* ---- discard ---- */
+
+TEST(blkfront, discards_what_is_not_wanted)
+{
+    static const struct {
+        const char *discard, *secure, *granularity, *alignment;
+        uint64_t sector, n;
+        bool securely;
+        int rc;
+        unsigned from, to; /* sectors that are gone */
+    } cases[] = {
+        {"1", "0", "512", "0", 10, 20, false, 0, 10, 30},
+        {"1", "0", "4096", "0", 10, 20, false, 0, 16, 24},
+        {"1", "0", "4096", "0", 10, 10, false, 0, 0, 0},
+        {"1", "0", "4096", "1024", 0, 30, false, 0, 2, 26},
+        {"1", "1", "4096", "0", 10, 20, true, 0, 10, 30},
+        {"1", "0", "512", "0", 10, 20, true, -EOPNOTSUPP, 0, 0},
+        {"0", "0", "512", "0", 10, 20, false, -EOPNOTSUPP, 0, 0},
+        {"1", "0", "3", "7", 10, 20, false, 0, 10, 30},
+        {"1", "0", "0", "0", 10, 20, false, 0, 10, 30},
+        {"1", "0", "4294967295", "4294967295", 10, 20, false, 0, 0, 0},
+        {"1", "0", "512", "0", 2040, 9, false, -EINVAL, 0, 0},
+        {"1", "0", "512", "0", ~0ULL, 9, false, -EINVAL, 0, 0},
+        {"1", "0", "512", "0", 9, ~0ULL, false, -EINVAL, 0, 0},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        fake_blk_create(&blk, "51712");
+        fake_dev_set_back(&blk.dev, "feature-discard", cases[i].discard);
+        fake_dev_set_back(&blk.dev, "discard-secure", cases[i].secure);
+        fake_dev_set_back(&blk.dev, "discard-granularity", cases[i].granularity);
+        fake_dev_set_back(&blk.dev, "discard-alignment", cases[i].alignment);
+        CHECK_EQ(open_vbd(), 0);
+        memset(blk.data, 1, sizeof(blk.data));
+        CHECK_EQ(blkfront_discard(bf, cases[i].sector, cases[i].n, cases[i].securely), cases[i].rc);
+        for (unsigned s = 0; s < 2048; s++)
+            CHECK_EQ(blk.data[s * 512], !(s >= cases[i].from && s < cases[i].to));
+        CHECK_EQ(blk.secure, cases[i].securely && cases[i].rc == 0);
+        end();
+    }
+}
+
+TEST(blkfront, a_discard_that_is_not_supported_after_all_is_the_last)
+{
+    fake_blk_create(&blk, "51712");
+    fake_dev_set_back(&blk.dev, "feature-discard", "1");
+    CHECK_EQ(open_vbd(), 0);
+    blk.skip = refuse_discard;
+    CHECK_EQ(blkfront_discard(bf, 0, 8, false), -EOPNOTSUPP);
+    CHECK_EQ(blk.discards, 1);
+    CHECK_EQ(blkfront_discard(bf, 0, 8, false), -EOPNOTSUPP);
+    CHECK_EQ(blk.discards, 1);
+    end();
+}
+
+TEST(blkfront, a_discard_may_fail)
+{
+    fake_blk_create(&blk, "51712");
+    fake_dev_set_back(&blk.dev, "feature-discard", "1");
+    CHECK_EQ(open_vbd(), 0);
+    blk.mangle = mangle_status;
+    answer_status = BLKIF_RSP_ERROR;
+    CHECK_EQ(blkfront_discard(bf, 0, 8, false), -EIO);
+    CHECK(info().can_discard);
+    end();
+}
+
+/* ---- any memory, and taking it back ---- */
+
+TEST(blkfront, cancel_gives_the_memory_back_at_once)
+{
+    static struct trial t[60];
+
+    begin();
+    blk.hold = true;
+    for (unsigned i = 0; i < 60; i++) {
+        memset(&t[i], 0, sizeof(t[i]));
+        t[i].io.op = BLKFRONT_READ;
+        t[i].io.copy = true;
+        t[i].io.sector = 16 * i;
+        t[i].io.nr_pages = 1;
+        t[i].io.len = 4096;
+        t[i].io.page[0] = buf + 4096 * i;
+        t[i].io.done = ended;
+        t[i].io.arg = &t[i];
+        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+    }
+    fakexen_settle();
+    memset(buf, 7, sizeof(buf));
+    for (unsigned i = 0; i < 60; i += 3) /* in flight, and waiting */
+        CHECK(blkfront_cancel(bf, &t[i].io));
+    memset(blk.data, 1, sizeof(blk.data));
+    blk.hold = false;
+    fake_blk_release(&blk);
+    fakexen_settle();
+    for (unsigned i = 0; i < 60; i++) {
+        CHECK_EQ(t[i].ended, i % 3 != 0);
+        CHECK_EQ(buf[4096 * i], i % 3 != 0 ? 1 : 7);
+    }
+    CHECK(!blkfront_cancel(bf, &t[1].io)); /* it has ended */
+    end();
+}
+
+/* ---- the pool ---- */
+
+/* What was not used for a while, and was let go by the backend, is memory again. */
+TEST(blkfront, pooled_pages_that_are_idle_are_given_back)
+{
+    unsigned before, kept;
+
+    begin_pooled();
+    before = grant_count_used();
+    CHECK_EQ(blkfront_read(bf, 0, buf, 60 * 4096), 0);
+    kept = grant_count_used() - before;
+    CHECK(kept > 10);
+    host_advance(25 * NSEC_PER_SEC);
+    CHECK_EQ(blkfront_read(bf, 0, buf, 512), 0);
+    CHECK_EQ(grant_count_used() - before, kept); /* all still mapped */
+    fake_blk_let_go(&blk);
+    for (unsigned i = 0; i < 30; i++) {
+        host_advance(NSEC_PER_SEC);
+        CHECK_EQ(blkfront_read(bf, 0, buf, 4096), 0);
+    }
+    CHECK_EQ(grant_count_used(), before); /* but for one request's */
+    CHECK_EQ(blkfront_read(bf, 0, buf, 60 * 4096), 0);
+    CHECK_MEM(buf, blk.data, 60 * 4096);
+    end();
 }
 
 /* ---- a hostile backend ---- */
 
+/* The device was broken for (why), and is of use again once its backend is honest. */
 static void expect_broken(const char *why)
 {
-    expect_gone();
+    fakexen_settle();
     CHECK(host_logged("vbd/51712: the backend broke the protocol: "));
     if (!host_logged(why))
         test_fail(__FILE__, __LINE__, "not because of: %s", why);
     CHECK(fakexen_store_get(FAKE_HOME "/error/device/vbd/51712/error") != NULL);
+    expect_well();
+    CHECK_EQ(info().reconnects, 1);
     end();
 }
 
@@ -1143,6 +2039,37 @@ TEST(blkfront, hostile_mapping_of_bounce_pages_leaves_the_callers_alone)
     end();
 }
 
+/* Also in a pool, whose pages it may write at any time: what was read is a copy. */
+TEST(blkfront, hostile_change_of_a_page_after_its_answer)
+{
+    for (unsigned pooled = 0; pooled < 2; pooled++) {
+        struct trial t;
+        uint8_t *page;
+
+        fake_blk_create(&blk, "51712");
+        blk.persistent = pooled;
+        fake_dev_set_front(&blk.dev, "trusted", pooled ? "1" : "0");
+        CHECK_EQ(open_vbd(), 0);
+        fill_random(blk.data, 4096);
+        blk.hold = true;
+        prepare(&t, BLKFRONT_READ, 0, 1);
+        CHECK_EQ(blkfront_submit(bf, &t.io), 0);
+        fakexen_settle();
+        page = fake_grant_map(blk.held[0].seg[0].gref, true);
+        fake_grant_unmap(blk.held[0].seg[0].gref, true); /* as if by an address kept for longer */
+        CHECK(page != t.io.page[0]);
+        fake_blk_release(&blk);
+        fakexen_settle();
+        CHECK_EQ(t.ended, 1);
+        if (pooled)
+            memset(page, 0xee, 4096);
+        CHECK_EQ(t.io.status, 0);
+        CHECK_MEM(t.io.page[0], blk.data, 4096);
+        dispose(&t);
+        end();
+    }
+}
+
 TEST(blkfront, hostile_backend_that_answers_nothing_and_maps_everything)
 {
     static struct trial t[32];
@@ -1180,7 +2107,7 @@ TEST(blkfront, hostile_eyes_find_nothing_in_requests_or_pages)
     begin();
     blk.hold = true;
     memset(buf, 0xcb, sizeof(buf));
-    CHECK_EQ(blkfront_write(bf, 0, buf, 512), -EIO); /* after 30 s, still in flight */
+    CHECK_EQ(blkfront_write(bf, 0, buf, 512), -EIO); /* after 60 s, still in flight */
     CHECK_EQ(blkfront_read(bf, 0, buf, 512), -EIO);
     for (unsigned i = 0; i < 2; i++) {
         CHECK_EQ(fake_grant_read(blk.held[i].seg[0].gref, 0, page, 4096), 0);
@@ -1249,7 +2176,7 @@ TEST(blkfront, hostile_state_storm_under_load)
         fake_dev_set_state(&blk.dev, (unsigned)test_random_below(9));
         fakexen_settle();
     }
-    expect_gone();
+    expect_well();
     end();
 }
 
@@ -1396,7 +2323,7 @@ TEST(blkfront_tight, bouncing_waits_for_memory)
     end();
 }
 
-TEST(blkfront_tight, a_blocking_read_fails_cleanly_without_memory)
+TEST(blkfront_tight, a_blocking_read_without_memory_waits_and_fails_cleanly)
 {
     static void *hog[HOST_RAM_PAGES];
     size_t n = 0;
@@ -1404,7 +2331,7 @@ TEST(blkfront_tight, a_blocking_read_fails_cleanly_without_memory)
     begin();
     while (page_count_free() > 0)
         hog[n++] = page_alloc();
-    CHECK_EQ(blkfront_read(bf, 0, buf, 4096), -ENOMEM);
+    CHECK_EQ(blkfront_read(bf, 0, buf, 4096), -EIO);
     page_free(hog[--n]);
     CHECK_EQ(blkfront_read(bf, 0, buf, 100000 / 512 * 512), 0);
     while (n > 0)

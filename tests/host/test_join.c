@@ -205,7 +205,8 @@ static void begin_with(const char *gso4, const char *gso6, const char *sg)
     fake_dev_set_back(&net.dev, "feature-ipv6-csum-offload", "1");
     net.on_frame = on_frame;
     nf = NULL;
-    CHECK_EQ(netfront_open("0", &user, &nf), 0);
+    CHECK_EQ(netfront_create("0", &user, &nf), 0);
+    CHECK_EQ(netfront_open(nf), 0);
     run();
     sent = malloc(SENT_MAX * sizeof(*sent));
     nr_sent = nr_cut = nr_requests = 0;
@@ -219,7 +220,7 @@ static void begin(void)
 
 static void end(void)
 {
-    netfront_close(nf);
+    netfront_destroy(nf);
     fake_net_destroy(&net);
     fakexen_store_rm(FAKE_HOME "/error");
     fakexen_settle();

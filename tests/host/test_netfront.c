@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "frontends/common/xenbus.h"
+#include "kernel/cpumask.h"
 #include "kernel/page.h"
 #include "kernel/time.h"
 #include "tests/host/fakeback.h"
@@ -59,6 +60,20 @@ static void wake(void *arg)
 
 static const struct netfront_user user = {.arg = &net, .input = input, .wake = wake};
 
+static int create_and_open(const char *handle, const struct netfront_user *u, struct netfront **out)
+{
+    int rc = netfront_create(handle, u, out);
+
+    if (rc != 0)
+        return rc;
+    rc = netfront_open(*out);
+    if (rc != 0)
+        netfront_destroy(*out);
+    if (rc != 0)
+        *out = NULL;
+    return rc;
+}
+
 /* Let everybody work until nothing happens any more at this time. As a user would, poll only when
  * woken. */
 static void run(void)
@@ -68,6 +83,8 @@ static void run(void)
         woken = false;
         while (nf != NULL && netfront_poll(nf, 16))
             ;
+        if (nf != NULL && !netfront_link(nf))
+            netfront_close(nf);
         fakexen_settle();
     }
 }
@@ -77,7 +94,7 @@ static int open_vif(void)
     int rc;
 
     nf = NULL;
-    rc = netfront_open("0", &user, &nf);
+    rc = create_and_open("0", &user, &nf);
     if (rc == 0)
         run();
     return rc;
@@ -92,7 +109,7 @@ static void begin(void)
 static void end(void)
 {
     if (nf != NULL)
-        netfront_close(nf);
+        netfront_destroy(nf);
     nf = NULL;
     fake_net_destroy(&net);
     fakexen_store_rm(FAKE_HOME "/error");
@@ -232,7 +249,7 @@ TEST(netfront, opens_again_and_again)
         CHECK_EQ(send_pattern(100, NETFRONT_CSUM_NONE), 0);
         CHECK(fake_net_deliver(&net, pattern, 1000, 4096, 0, 0));
         run();
-        netfront_close(nf);
+        netfront_destroy(nf);
         nf = NULL;
         fakexen_settle();
     }
@@ -258,7 +275,7 @@ TEST(netfront, opens_again_with_other_features)
         run();
         CHECK_EQ(net.nr_sent, 1);
         CHECK_EQ(nr_frames, 1);
-        netfront_close(nf);
+        netfront_destroy(nf);
         nf = NULL;
         fakexen_settle();
     }
@@ -659,6 +676,7 @@ TEST(netfront, counts_what_the_backend_dropped)
 /* Random frames both ways, all checked. */
 static void exchange(unsigned rounds)
 {
+    net.nr_sent = nr_frames = 0;
     for (unsigned i = 0; i < rounds; i++) {
         unsigned out = 14 + (unsigned)test_random_below(i % 10 ? 1500 : 60000);
         unsigned in = 14 + (unsigned)test_random_below(i % 7 ? 1500 : 60000);
@@ -702,13 +720,13 @@ TEST(netfront, carries_traffic_over_several_vifs)
     begin();
     fake_net_create(&second, "1");
     fake_dev_set_front(&second.dev, "mac", "00:16:3e:00:00:01");
-    CHECK_EQ(netfront_open("1", &user, &other), 0);
+    CHECK_EQ(create_and_open("1", &user, &other), 0);
     exchange(50);
     CHECK(fake_net_deliver(&second, pattern, 1000, 4096, 0, 0));
     fakexen_settle();
     (void)netfront_poll(other, 16);
     CHECK_EQ(nr_frames, 51);
-    netfront_close(other);
+    netfront_destroy(other);
     fake_net_destroy(&second);
     end();
 }
@@ -795,8 +813,349 @@ TEST(netfront, bears_that_device_and_backend_vanish_under_load)
     fake_dev_destroy(&net.dev);
     run();
     CHECK(!info().link);
-    netfront_close(nf);
+    netfront_destroy(nf);
     nf = NULL;
+}
+
+/* ---- one life after the other ---- */
+
+static void reopen(void)
+{
+    CHECK(!info().link);
+    CHECK_EQ(netfront_reopen(nf, time_now() + 30 * NSEC_PER_SEC), 0);
+    CHECK(info().link);
+    run();
+}
+
+static void backend_leaves(void)
+{
+    fake_dev_set_state(&net.dev, XenbusStateClosing);
+    fakexen_settle();
+}
+
+TEST(netfront, reconnects_when_the_backend_comes_back)
+{
+    begin();
+    for (unsigned i = 0; i < 5; i++) {
+        exchange(20);
+        backend_leaves();
+        CHECK_EQ(send_pattern(100, NETFRONT_CSUM_NONE), -ENETDOWN);
+        CHECK(!netfront_poll(nf, 16));
+        reopen();
+        CHECK_EQ(info().lives, i + 2);
+    }
+    exchange(20);
+    end();
+}
+
+TEST(netfront, drops_what_the_old_backend_did_not_take)
+{
+    unsigned grants;
+
+    begin();
+    grants = grant_count_used();
+    net.hold_tx = true;
+    for (unsigned i = 0; i < 10; i++)
+        CHECK_EQ(send_pattern(5000, NETFRONT_CSUM_NONE), 0);
+    backend_leaves();
+    reopen();
+    CHECK_EQ(info().tx_dropped, 10);
+    CHECK_EQ(grant_count_used(), grants);
+    net.hold_tx = false;
+    net.nr_sent = 0;
+    exchange(30);
+    CHECK_EQ(net.nr_sent, 30);
+    end();
+}
+
+TEST(netfront, gives_back_a_frame_that_only_began_in_an_earlier_life)
+{
+    begin();
+    for (unsigned i = 0; i < 5; i++) {
+        fake_net_answer(&net, 0, 0, NETRXF_more_data, 1000);
+        fake_net_push(&net);
+        run();
+        backend_leaves();
+        reopen();
+        CHECK(fake_net_deliver(&net, pattern, 1000, 4096, 0, 0));
+        run();
+        CHECK_EQ(nr_frames, i + 1);
+        CHECK_EQ(last.len, 1000);
+    }
+    end();
+}
+
+TEST(netfront, says_that_there_is_room_in_the_new_life)
+{
+    begin();
+    net.hold_tx = true;
+    while (send_pattern(4000, NETFRONT_CSUM_NONE) == 0)
+        ;
+    backend_leaves();
+    net.hold_tx = false;
+    woken = false;
+    CHECK_EQ(netfront_reopen(nf, time_now() + 30 * NSEC_PER_SEC), 0);
+    CHECK(woken);
+    CHECK_EQ(send_pattern(4000, NETFRONT_CSUM_NONE), 0);
+    end();
+}
+
+TEST(netfront, learns_anew_what_the_backend_can)
+{
+    begin();
+    fake_dev_set_back(&net.dev, "feature-gso-tcpv4", "1");
+    fake_dev_set_back(&net.dev, "feature-split-event-channels", "1");
+    fake_dev_set_front(&net.dev, "mtu", "9000");
+    backend_leaves();
+    reopen();
+    CHECK_EQ(info().mtu, 9000);
+    CHECK_EQ(info().tx_max, 65535);
+    CHECK(fake_dev_front(&net.dev, "event-channel") == NULL);
+    CHECK_EQ(send_pattern(9014, NETFRONT_CSUM_NONE), 0);
+    fake_dev_set_back(&net.dev, "feature-sg", "0");
+    fake_dev_set_back(&net.dev, "feature-split-event-channels", "0");
+    fake_dev_set_back(&net.dev, "feature-no-csum-offload", "1");
+    fake_dev_set_front(&net.dev, "mac", "00:16:3e:65:43:21");
+    backend_leaves();
+    reopen();
+    CHECK_EQ(info().mtu, 1500);
+    CHECK_EQ(info().tx_max, 4096);
+    CHECK(!info().csum_offload);
+    CHECK_MEM(info().mac, "\x00\x16\x3e\x65\x43\x21", 6);
+    CHECK(fake_dev_front(&net.dev, "event-channel-tx") == NULL);
+    CHECK_EQ(send_pattern(9014, NETFRONT_CSUM_NONE), -EMSGSIZE);
+    CHECK_EQ(send_pattern(1514, NETFRONT_CSUM_NONE), 0);
+    netfront_kick(nf);
+    CHECK(fake_net_deliver(&net, pattern, 1514, 4096, 0, 0));
+    run();
+    CHECK_EQ(nr_frames, 1);
+    CHECK_EQ(net.last.len, 1514);
+    end();
+}
+
+TEST(netfront, is_unplugged_and_plugged_in_under_load)
+{
+    begin();
+    for (unsigned i = 0; i < 20; i++) {
+        net.hold_tx = i % 2 == 0;
+        for (unsigned n = 0; n < 20; n++)
+            CHECK_EQ(send_pattern(1514, NETFRONT_CSUM_NONE), 0);
+        (void)fake_net_deliver(&net, pattern, 1514, 4096, 0, 0);
+        fake_net_destroy(&net);
+        run();
+        CHECK_EQ(netfront_reopen(nf, time_now() + 5 * NSEC_PER_SEC), -ETIMEDOUT);
+        fake_net_create(&net, "0");
+        reopen();
+    }
+    exchange(20);
+    end();
+}
+
+TEST(netfront, bears_a_thousand_restarts_of_its_backend_under_load)
+{
+    begin();
+    for (unsigned i = 0; i < 1000; i++) {
+        net.hold_tx = test_random_below(2);
+        for (unsigned n = 0; n < 30; n++)
+            (void)!send_pattern((unsigned)(60 + test_random_below(9000)), NETFRONT_CSUM_NONE);
+        (void)fake_net_deliver(&net, pattern, 1514, 4096, 0, 0);
+        if (test_random_below(2))
+            run();
+        host_advance(3 * NSEC_PER_SEC);
+        fake_dev_set_back(&net.dev, "feature-split-event-channels", i / 3 % 2 ? "1" : "0");
+        fake_dev_set_back(&net.dev, "feature-sg", i / 7 % 2 ? "0" : "1");
+        fake_dev_set_state(&net.dev, i % 2 ? XenbusStateClosing : XenbusStateClosed);
+        fakexen_settle();
+        reopen();
+    }
+    net.hold_tx = false;
+    exchange(20);
+    end();
+}
+
+TEST(netfront, recovers_from_a_backend_that_broke_the_protocol)
+{
+    begin();
+    for (unsigned i = 0; i < 5; i++) {
+        fake_net_answer(&net, 1, 0, 0, 100);
+        fake_net_push(&net);
+        run();
+        CHECK(host_logged("the backend broke the protocol: answer with the id of another"));
+        reopen();
+        exchange(20);
+    }
+    end();
+}
+
+/* ---- several queues ---- */
+
+#define LARGE 32768 /* pages: enough for eight queues */
+
+static void begin_with_queues(unsigned cpus, const char *max)
+{
+    for (unsigned cpu = 0; cpu < cpus; cpu++)
+        cpumask_add(&host_cpus_online, cpu);
+    fake_net_create(&net, "0");
+    if (max != NULL)
+        fake_dev_set_back(&net.dev, "multi-queue-max-queues", max);
+    fake_dev_set_back(&net.dev, "feature-split-event-channels", "1");
+    CHECK_EQ(open_vif(), 0);
+}
+
+/* The grant table has grown, which is no leak. */
+static void end_large(void)
+{
+    end();
+    CHECK_EQ(grant_count_used(), 0);
+    test_pass();
+}
+
+TEST_RAM(netfront, has_as_many_queues_as_backend_cpus_and_cap_allow, LARGE)
+{
+    static const struct {
+        unsigned cpus, queues;
+        const char *max;
+    } cases[] = {
+        {1, 1, "4"}, {2, 2, "4"}, {4, 3, "3"},  {4, 4, "16"},         {16, 8, "16"}, {4, 1, NULL},
+        {4, 1, "0"}, {4, 1, ""},  {4, 1, "-1"}, {4, 4, "4294967296"}, {4, 1, "x"},   {4, 1, "1"},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        host_cpus_online = (struct cpumask){0};
+        begin_with_queues(cases[i].cpus, cases[i].max);
+        CHECK_EQ(info().queues, cases[i].queues);
+        CHECK_EQ(net.nr_queues, cases[i].queues);
+        CHECK_EQ(fake_dev_front(&net.dev, "tx-ring-ref") == NULL, cases[i].queues > 1);
+        end();
+    }
+    test_pass(); /* the grant table has grown */
+}
+
+TEST_RAM(netfront, has_few_queues_in_a_small_domain, 8192)
+{
+    begin_with_queues(8, "8");
+    CHECK_EQ(info().queues, 2);
+    CHECK(host_logged("2 * 128 + 64 pages"));
+    end_large();
+}
+
+/* A frame of UDP flow (flow), (six): of IPv6. */
+static unsigned flow_frame(uint8_t *f, unsigned flow, bool six)
+{
+    unsigned ports = six ? 54 : 34;
+
+    memset(f, 0, 100);
+    memcpy(f + 12, six ? "\x86\xdd" : "\x08\x00", 2);
+    f[14] = six ? 0x60 : 0x45;
+    f[six ? 20 : 23] = 17;
+    f[six ? 53 : 33] = (uint8_t)flow;
+    f[ports + 1] = (uint8_t)(flow * 7);
+    return 100;
+}
+
+static unsigned queue_of_flow[2][64], flows_in[FAKE_QUEUES];
+
+/* The backend's side: each flow in the queue in which it began. */
+static void check_flow(struct fake_net *n)
+{
+    bool six = n->last.data[12] == 0x86;
+    unsigned flow = n->last.data[six ? 53 : 33], *queue = &queue_of_flow[six][flow];
+
+    if (*queue == 0)
+        flows_in[n->queue]++;
+    CHECK(*queue == 0 || *queue == n->queue + 1);
+    *queue = n->queue + 1;
+}
+
+TEST_RAM(netfront, keeps_a_flow_in_one_queue_and_uses_all, LARGE)
+{
+    uint8_t f[128];
+
+    begin_with_queues(4, "4");
+    net.on_frame = check_flow;
+    for (unsigned i = 0; i < 5 * 128; i++) {
+        unsigned len = flow_frame(f, i % 64, i / 64 % 2);
+        struct netfront_frag frag = {f, (uint16_t)len, NULL};
+
+        CHECK_EQ(netfront_send(nf, &frag, 1, NETFRONT_CSUM_NONE), 0);
+        if (i % 10 == 0) {
+            netfront_kick(nf);
+            run();
+        }
+    }
+    netfront_kick(nf);
+    run();
+    CHECK_EQ(net.nr_sent, 5 * 128);
+    CHECK_EQ(info().tx_frames, 5 * 128);
+    for (unsigned i = 0; i < 4; i++)
+        CHECK(flows_in[i] > 128 / 16);
+    end_large();
+}
+
+static void deliver_to_each_queue(void)
+{
+    for (net.queue = 0; net.queue < net.nr_queues; net.queue++) {
+        fill_pattern(net.queue);
+        nr_frames = 0;
+        CHECK(fake_net_deliver(&net, pattern, 5000, 4096, 0, 0));
+        run();
+        CHECK_EQ(nr_frames, 1);
+        CHECK_MEM(last_data, pattern, 5000);
+    }
+    net.queue = 0;
+}
+
+TEST_RAM(netfront, takes_frames_from_every_queue, LARGE)
+{
+    begin_with_queues(4, "4");
+    for (unsigned i = 0; i < 100; i++)
+        deliver_to_each_queue();
+    CHECK_EQ(info().rx_frames, 400);
+    end_large();
+}
+
+TEST_RAM(netfront, reconnects_with_another_number_of_queues, LARGE)
+{
+    static const char *const max[] = {"1", "8", "2", "4", "", "3"};
+    static const unsigned queues[] = {1, 4, 2, 4, 1, 3};
+    uint8_t f[128];
+
+    begin_with_queues(4, "4");
+    for (unsigned i = 0; i < 60; i++) {
+        net.hold_tx = i % 2;
+        for (unsigned n = 0; n < 64; n++) {
+            struct netfront_frag frag = {f, (uint16_t)flow_frame(f, n, false), NULL};
+
+            CHECK_EQ(netfront_send(nf, &frag, 1, NETFRONT_CSUM_NONE), 0);
+        }
+        if (i % 3)
+            netfront_kick(nf);
+        fake_dev_set_back(&net.dev, "multi-queue-max-queues", max[i % 6]);
+        fake_dev_set_back(&net.dev, "feature-split-event-channels", i % 4 / 2 ? "1" : "0");
+        host_advance(3 * NSEC_PER_SEC);
+        backend_leaves();
+        reopen();
+        CHECK_EQ(info().queues, queues[i % 6]);
+        net.hold_tx = false;
+        deliver_to_each_queue();
+    }
+    end_large();
+}
+
+TEST_RAM(netfront, hostile_queue_takes_the_vif_down_and_no_more, LARGE)
+{
+    begin_with_queues(4, "4");
+    for (unsigned i = 0; i < 4; i++) {
+        net.queue = i;
+        fake_net_answer(&net, 1, 0, 0, 100);
+        fake_net_push(&net);
+        run();
+        CHECK(host_logged("the backend broke the protocol"));
+        net.queue = 0;
+        reopen();
+        deliver_to_each_queue();
+    }
+    end_large();
 }
 
 TEST(netfront, closes_with_frames_in_flight)
@@ -811,7 +1170,7 @@ TEST(netfront, closes_with_frames_in_flight)
     fake_net_push(&net);
     run();
     start = time_now();
-    netfront_close(nf);
+    netfront_destroy(nf);
     nf = NULL;
     CHECK(time_now() - start < XB_CLOSE_TIMEOUT + NSEC_PER_SEC);
     end();
@@ -876,7 +1235,7 @@ TEST(netfront, open_fails_cleanly_without_memory)
         rc = open_vif();
         CHECK_EQ(rc, n < 66 ? -ENOMEM : 0);
         if (rc == 0)
-            netfront_close(nf);
+            netfront_destroy(nf);
         nf = NULL;
         fakexen_settle();
         CHECK_EQ(page_count_free(), n);
@@ -1170,7 +1529,7 @@ TEST(netfront, hostile_mappings_of_transmit_pages_do_no_harm)
         run();
     }
     CHECK_EQ(net.nr_sent, 200);
-    netfront_close(nf);
+    netfront_destroy(nf);
     nf = NULL;
     CHECK(grant_count_quarantined() > 0);
     end();
@@ -1185,7 +1544,7 @@ TEST(netfront, hostile_ring_pages_stay_out_of_the_next_life)
     begin();
     ref = net.rx.ref;
     old = fake_grant_map(ref, true);
-    netfront_close(nf);
+    netfront_destroy(nf);
     CHECK_EQ(open_vif(), 0);
     CHECK(net.rx.page != old);
     memset(old, 0xff, 4096);
@@ -1303,7 +1662,7 @@ TEST(netfront, hostile_random_answers)
                 run();
         }
         lives += info().link;
-        netfront_close(nf);
+        netfront_destroy(nf);
         fake_net_let_go(&net);
         fakexen_settle();
         host_advance(2 * NSEC_PER_SEC);
@@ -1325,13 +1684,13 @@ TEST(netfront_tight, open_fails_cleanly_without_grants)
 
     for (unsigned i = 0; i < 3; i++) {
         fake_net_create(&more[i], i == 0 ? "0" : i == 1 ? "1" : "2");
-        rc = netfront_open(i == 0 ? "0" : i == 1 ? "1" : "2", &user, &vif[i]);
+        rc = create_and_open(i == 0 ? "0" : i == 1 ? "1" : "2", &user, &vif[i]);
         CHECK_EQ(rc, 0); /* the third one has few pages posted */
     }
     CHECK(grant_count_used() >= 490);
-    CHECK_EQ(netfront_open("0", &user, &nf), -ENOSPC);
+    CHECK_EQ(create_and_open("0", &user, &nf), -ENOSPC);
     for (unsigned i = 0; i < 3; i++)
-        netfront_close(vif[i]);
+        netfront_destroy(vif[i]);
     for (unsigned i = 0; i < 3; i++)
         fake_net_destroy(&more[i]);
     fakexen_store_rm(FAKE_HOME "/error");

@@ -147,6 +147,93 @@ TEST_RAM(page, ranges_handed_over_later_are_used_exactly, 1024)
     test_pass(); /* with fewer pages than before */
 }
 
+/* ---- caches: what CPU 1 frees stays with it, and is nevertheless there for all ---- */
+
+#define KEPT 20
+
+static void second_cpu(void)
+{
+    if (strcmp(test_current->module, "page") == 0)
+        CHECK_EQ(page_cpu_init(1), 0); /* for ever */
+}
+SETUP(30, second_cpu)
+
+static void leave_pages_with_cpu_1(void)
+{
+    void *p[KEPT];
+
+    host_cpu = 1;
+    for (size_t i = 0; i < KEPT; i++)
+        p[i] = page_alloc();
+    for (size_t i = 0; i < KEPT; i++)
+        page_free(p[i]);
+    host_cpu = 0;
+}
+
+static void take_and_free_all(size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        CHECK(page_alloc() != NULL);
+    CHECK_EQ(page_alloc(), NULL);
+    CHECK_EQ(page_alloc_now(), NULL);
+    CHECK_EQ(page_count_free(), 0);
+    for (size_t i = 0; i < host_ram_pages; i++)
+        page_free(pfn_to_virt(i));
+}
+
+TEST(page, what_another_cpu_keeps_counts_as_free_and_can_be_had)
+{
+    leave_pages_with_cpu_1();
+    CHECK_EQ(page_count_free(), host_ram_pages);
+    take_and_free_all(host_ram_pages);
+}
+
+TEST(page, what_another_cpu_keeps_breaks_no_block)
+{
+    void *all[HOST_RAM_PAGES >> PAGE_ORDER_MAX];
+    size_t n = host_ram_pages >> PAGE_ORDER_MAX;
+
+    leave_pages_with_cpu_1();
+    for (size_t i = 0; i < n; i++)
+        CHECK((all[i] = page_alloc_order(PAGE_ORDER_MAX)) != NULL);
+    for (size_t i = 0; i < n; i++)
+        page_free_order(all[i], PAGE_ORDER_MAX);
+}
+
+TEST(page, a_cpu_gets_back_what_it_freed_last)
+{
+    void *p, *q;
+
+    leave_pages_with_cpu_1();
+    p = page_alloc();
+    page_free(p);
+    host_cpu = 1;
+    q = page_alloc();
+    page_free(q);
+    host_cpu = 0;
+    CHECK_EQ(page_alloc(), p);
+    host_cpu = 1;
+    CHECK_EQ(page_alloc(), q);
+    page_free(q);
+    page_free(p);
+    host_cpu = 0;
+}
+
+TEST(page, a_trim_leaves_nothing_with_any_cpu)
+{
+    void *p, *q;
+
+    leave_pages_with_cpu_1();
+    host_cpu = 1;
+    p = page_alloc();
+    page_free(p);
+    page_trim();
+    q = page_alloc_order(1); /* of the lowest pages, which were the ones it kept */
+    CHECK(q <= p);
+    page_free_order(q, 1);
+    host_cpu = 0;
+}
+
 static void *rescue;
 static unsigned shortages;
 
@@ -260,4 +347,20 @@ TEST_RAM(page, a_shortage_asks_for_memory_and_tries_again, 1024)
     CHECK_EQ(shortages, 2);
     for (size_t i = 0; i < host_ram_pages; i++)
         page_free(pfn_to_virt(i));
+}
+
+TEST(page, split_pages_are_freed_one_by_one)
+{
+    size_t before = page_count_free();
+    char *block = page_alloc_order(3);
+
+    CHECK(block != NULL);
+    page_split(block, 3);
+    CHECK_EQ(page_count_free(), before - 8);
+    for (unsigned i = 0; i < 8; i++)
+        page_free(block + (i * 5 % 8) * PAGE_SIZE);
+    CHECK_EQ(page_count_free(), before);
+    block = page_alloc_order(3);
+    CHECK(block != NULL);
+    page_free_order(block, 3);
 }

@@ -13,14 +13,19 @@ struct answer {
 };
 FRONT_RING(toy_ring, struct ask, struct answer);
 
-static struct toy_ring_page page __attribute__((aligned(4096)));
+static union {
+    struct toy_ring_page page;
+    uint8_t bytes[4 * 4096];
+} shared __attribute__((aligned(4096)));
+#define page shared.page
+static unsigned nr_pages = 1;
 static struct toy_ring ring;
 
 /* Both halves at index (start), as after that many requests. */
 static void begin_at(uint32_t start)
 {
-    memset(&page, 0, sizeof(page));
-    toy_ring_init(&ring, &page);
+    memset(&shared, 0, sizeof(shared));
+    toy_ring_init_pages(&ring, &page, nr_pages);
     ring.req_prod = ring.req_pub = ring.rsp_cons = start;
     page.req_prod = page.rsp_prod = start;
     page.req_event = page.rsp_event = start + 1;
@@ -37,7 +42,7 @@ static void ask(uint64_t id)
 /* The backend answers the next request in its place. */
 static void answer(void)
 {
-    union toy_ring_slot *slot = &page.slot[page.rsp_prod % toy_ring_SIZE];
+    union toy_ring_slot *slot = &page.slot[page.rsp_prod % toy_ring_size(&ring)];
     uint64_t id = slot->req.id;
 
     slot->rsp = (struct answer){id, id * 3};
@@ -50,6 +55,9 @@ TEST(ring, holds_the_largest_power_of_two_of_slots)
     CHECK_EQ(RING_SLOTS(12), 256);
     CHECK_EQ(RING_SLOTS(8), 256);
     CHECK_EQ(RING_SLOTS(4032), 1);
+    CHECK_EQ(RING_SLOTS_OF(2, 112), 64);
+    CHECK_EQ(RING_SLOTS_OF(8, 112), 256);
+    CHECK_EQ(RING_SLOTS_OF(16, 112), 512);
     CHECK_EQ(offsetof(struct toy_ring_page, slot), 64);
 }
 
@@ -57,7 +65,7 @@ TEST(ring, starts_empty_and_asks_for_the_first_event_both_ways)
 {
     struct answer rsp;
 
-    memset(&page, 0, sizeof(page));
+    memset(&shared, 0, sizeof(shared));
     toy_ring_init(&ring, &page);
     CHECK_EQ(page.req_event, 1);
     CHECK_EQ(page.rsp_event, 1);
@@ -90,9 +98,9 @@ static void carry(uint32_t start, unsigned rounds)
 
     begin_at(start);
     for (unsigned round = 0; round < rounds; round++) {
-        unsigned n = 1 + (unsigned)test_random_below(toy_ring_SIZE);
+        unsigned n = 1 + (unsigned)test_random_below(toy_ring_size(&ring));
 
-        for (unsigned i = 0; i < n && toy_ring_outstanding(&ring) < toy_ring_SIZE; i++)
+        for (unsigned i = 0; i < n && toy_ring_outstanding(&ring) < toy_ring_size(&ring); i++)
             ask(asked++);
         (void)toy_ring_publish(&ring);
         for (unsigned i = (unsigned)test_random_below(n + 1);
@@ -105,6 +113,14 @@ static void carry(uint32_t start, unsigned rounds)
         }
     }
     CHECK(answered > rounds);
+}
+
+TEST(ring, carries_answers_in_order_over_several_pages)
+{
+    nr_pages = 4;
+    carry(0, 1000);
+    CHECK_EQ(toy_ring_size(&ring), 4 * toy_ring_SIZE);
+    carry(0xffffff00, 1000);
 }
 
 TEST(ring, carries_answers_in_order)

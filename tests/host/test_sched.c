@@ -35,15 +35,20 @@ EXPLORE(wake_many, "wake-many")
 EXPLORE(affinity_own, "affinity-own")
 EXPLORE(affinity, "affinity")
 EXPLORE(affinity_wider, "affinity-wider")
+EXPLORE(balance, "balance")
+EXPLORE(behind_the_urgent, "behind")
 EXPLORE(priority, "priority")
 EXPLORE(stolen, "stolen")
 EXPLORE(mutex, "mutex")
 EXPLORE(lend, "lend")
+EXPLORE(lend_on, "lend-on")
 EXPLORE(condition, "condition")
 EXPLORE(signal, "signal")
 EXPLORE(life, "life")
+EXPLORE(inherit, "inherit")
 EXPLORE(park, "park")
 EXPLORE(take_down, "take-down")
+EXPLORE(slow_stop, "slow-stop")
 EXPLORE(wake_to_gone, "wake-to-gone")
 EXPLORE(hotplug, "hotplug")
 EXPLORE(home, "home")
@@ -63,3 +68,11 @@ STORM(locks, "locks 2")
 STORM(sleepers, "sleepers 2")
 STORM(affinity, "affinity 2")
 STORM(hotplug, "hotplug 2")
+
+/* With the lock checker in place of the sanitizer. */
+TEST(sched, storms_take_locks_in_order)
+{
+    run("storm-checked locks 1");
+    run("storm-checked sleepers 1");
+    run("storm-checked hotplug 1");
+}

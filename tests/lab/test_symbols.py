@@ -62,6 +62,11 @@ def test_a_full_stack_is_named():
     assert overflow("e02b:0000010000010ff0") != ""
 
 
+def test_the_full_stack_may_be_any_cpus():
+    report = FULL.format("0000000000302000") + "\nvcpu1:\nrsp: 0000010000010ff0\n"
+    assert "rsp 0x10000010ff0" in Symbols(STACKS).stack_overflow(report)
+
+
 def test_other_ends_are_no_overflow():
     assert overflow("0000000000300800", "(XEN) rsp: {}") == ""
     assert overflow("0000000000302000") == ""

@@ -70,3 +70,10 @@ def test_front_end_on_a_scratch_disk(tmp_path):
     """The program `block`: ranges, depth, flush, closing and opening again."""
     result = run_lab("block", "--disk", make_disk(tmp_path, "disk", 32), memory=64)
     assert result.code == 0, result
+
+
+def test_backends_that_leave_and_come_back(peer):
+    """States written by hand, hot-plug, the driver unbound and bound, a disk that grows: all under load."""
+    result = run_lab("hello", "--script", HERE / "dom0/disklife.sh", "--put", HERE / "dom0/lib.sh",
+                     "--put", IMAGES / "blkverify", "--put", peer)
+    assert result.code == 0, result

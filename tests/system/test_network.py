@@ -12,6 +12,16 @@ def network(peer):
 
 
 @pytest.fixture(scope="module")
+def reconnect(peer):
+    return run_script("reconnect.sh", "stream", "--vif", put=[peer])
+
+
+@pytest.fixture(scope="module")
+def queues(peer):
+    return run_script("queues.sh", "stream", "--vif", "--vcpus", "2", put=[peer], memory=96)
+
+
+@pytest.fixture(scope="module")
 def services(peer):
     return run_script("services.sh", "netserver", "--vif=ip=10.8.0.10 fd00:8::10", put=[peer],
                       memory=8)
@@ -25,6 +35,16 @@ def names():
 @pytest.mark.parametrize("case", cases("network.sh"))
 def test_network(network, case):
     network.demand(case)
+
+
+@pytest.mark.parametrize("case", cases("reconnect.sh"))
+def test_reconnect(reconnect, case):
+    reconnect.demand(case)
+
+
+@pytest.mark.parametrize("case", cases("queues.sh"))
+def test_queues(queues, case):
+    queues.demand(case)
 
 
 @pytest.mark.parametrize("case", cases("services.sh"))

@@ -15,7 +15,7 @@ def asked_for():
 
 def known():
     text = (TOP / "kernel/option.c").read_text()
-    strings = re.search(r"known\[\] = ([^;]*);", text).group(1)
+    strings = re.search(r"known\[\] =\s+([^;]*);", text).group(1)
     return "".join(re.findall(r'"([^"]*)"', strings)).split()
 
 

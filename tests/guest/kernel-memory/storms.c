@@ -224,7 +224,7 @@ static void allocate_in_handler(struct timer *t)
     heap_free(object);
     heap_free(large);
     if (!u->stop)
-        timer_set(t, time_now() + 100000);
+        timer_set(t, time_now() + NSEC_PER_MSEC);
 }
 
 static void test_handlers_allocate_while_threads_do(void)

@@ -120,9 +120,10 @@ static void check_and_give(struct taker *t)
     }
 }
 
-/* Must be the first case: memory is mapped once. */
+/* Must be the first case: memory is mapped once. (The census may run a case again.) */
 static void test_memory_is_mapped_when_it_is_wanted_by_several_at_once(void)
 {
+    static bool all_is_mapped;
     size_t before = page_count_free(), total = page_count_total(), taken = 0, left;
     pfn_t missing = count_missing();
     struct taker takers[TAKERS] = {0};
@@ -139,9 +140,10 @@ static void test_memory_is_mapped_when_it_is_wanted_by_several_at_once(void)
         check_and_give(&takers[i]);
         CHECK_EQ(takers[i].wrong, 0);
     }
-    CHECK(missing > boot_info()->nr_pages / 2);
+    CHECK(all_is_mapped || missing > boot_info()->nr_pages / 2);
+    all_is_mapped = true;
     CHECK_EQ(count_missing(), 2); /* the guards of the boot and event stacks */
-    CHECK(left <= TAKERS * 16);   /* stacks of those that have ended */
+    CHECK(left <= TAKERS * 17); /* stacks of those that have ended, and what was kept about them */
     CHECK(taken + 100 >= before && taken <= before);
     CHECK_EQ(page_count_total(), total);
     printf("%lu of %lu pages were mapped at first\n",

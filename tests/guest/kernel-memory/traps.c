@@ -5,6 +5,7 @@
 #include "arch/x86/mm.h"
 #include "kernel/heap.h"
 #include "kernel/page.h"
+#include "kernel/spinlock.h"
 #include "kernel/vmap.h"
 #include "tests/guest/kernel-memory/cases.h"
 
@@ -13,6 +14,8 @@ extern char boot_stack_guard[], event_stack_guard[];
 
 /* --- probing --- */
 
+static struct spinlock probing = SPINLOCK_INIT; /* one at a time, on whatever CPU */
+static irqstate_t probing_irq;
 static uintptr_t resume, fault_address;
 static unsigned fault_error;
 
@@ -33,7 +36,9 @@ static bool on_fault(struct regs *r)
 
 static void probe_begin(void)
 {
-    preempt_disable();
+    irqstate_t irq = spin_lock(&probing);
+
+    probing_irq = irq;
     fault_error = NO_FAULT;
     fault_address = 0;
     trap_hook(TRAP_PAGE_FAULT, on_fault);
@@ -42,12 +47,13 @@ static void probe_begin(void)
 static unsigned probe_end(uintptr_t wanted)
 {
     unsigned error = fault_error;
+    irqstate_t irq = probing_irq;
 
     trap_hook(TRAP_PAGE_FAULT, NULL);
     resume = 0;
     if (error != NO_FAULT && fault_address != wanted)
         panic("fault at %#lx instead of %#lx", fault_address, wanted);
-    preempt_enable();
+    spin_unlock(&probing, irq);
     return error & ~4U; /* the user bit: PV kernels run in ring 3 */
 }
 

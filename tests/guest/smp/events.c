@@ -195,6 +195,53 @@ static void test_ports_on_every_cpu_are_all_served_in_a_storm(void)
     }
 }
 
+/* All but one port of the last CPU are notified without rest by all others; the events of that one
+ * still come, each, and so does the thread that waits for them there. */
+static bool storm_over;
+
+static void storm(void *arg)
+{
+    uint32_t random = (uint32_t)(uintptr_t)arg;
+
+    while (!load_acquire(&storm_over)) {
+        send(&channels[1 + next_random(&random) % (PORTS - 1)]);
+        if (random % 64 == 0)
+            thread_yield();
+    }
+}
+
+static void test_a_storm_on_other_ports_keeps_no_event_away(void)
+{
+    unsigned cpus = nr_cpus(), before[PORTS];
+    struct thread *t[CPUS_MAX];
+
+    for (unsigned i = 0; i < PORTS; i++) {
+        open_channel(&channels[i]);
+        (void)comes_true(load_acquire(&channels[i].calls) > 0);
+        CHECK_EQ(evtchn_set_cpu(channels[i].far, cpus - 1), 0);
+        before[i] = channels[i].calls;
+    }
+    storm_over = false;
+    for (unsigned i = 0; i < cpus; i++)
+        t[i] = start(PRIO_NORMAL, storm, (void *)(uintptr_t)i);
+    for (unsigned i = 1; i < PORTS; i++)
+        if (!comes_true(load_acquire(&channels[i].calls) > before[i]))
+            complain("nothing ever came to port %u", i);
+    pin(cpus - 1);
+    for (unsigned i = 0; i < 200 && !complained(); i++) {
+        send(&channels[0]);
+        if (!all_seen(&channels[0]))
+            complain("event %u was kept away", i);
+    }
+    store_release(&storm_over, true);
+    join_all(t, cpus);
+    for (unsigned i = 0; i < PORTS; i++) {
+        if (!all_seen(&channels[i]))
+            complain("port %u: %u of %u seen", i, channels[i].seen, channels[i].sent);
+        close_channel(&channels[i]);
+    }
+}
+
 static void hear_ipi(port_t port, void *arg)
 {
     struct channel *c = arg;
@@ -304,6 +351,7 @@ const struct test_case event_cases[] = {
     CASE(a_port_is_heard_on_the_cpu_that_it_was_given),
     CASE(a_port_cannot_be_given_to_a_cpu_that_is_not_there),
     CASE(ports_on_every_cpu_are_all_served_in_a_storm),
+    CASE(a_storm_on_other_ports_keeps_no_event_away),
     CASE(every_cpu_can_be_interrupted_by_every_other),
     CASE(channels_are_opened_and_closed_by_all_cpus_at_once),
     CASE(every_cpu_calls_every_cpu),

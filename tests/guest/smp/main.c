@@ -34,6 +34,14 @@ static void add(const struct test_case *cases, size_t count)
         all[n++] = cases[i];
 }
 
+/* part=threads: without those of CPUs that go and come; part=hotplug: only those. */
+static bool wanted(int argc, char **argv, const char *part)
+{
+    const char *only = census_option(argc, argv, "part=");
+
+    return !only || strcmp(only, part) == 0;
+}
+
 static void add_pair(const struct test_case *cases, size_t count)
 {
     if (cpus_count() > 1)
@@ -42,7 +50,7 @@ static void add_pair(const struct test_case *cases, size_t count)
         nr_left_out += count;
 }
 
-int main(int argc, char **argv)
+static void add_threads(void)
 {
     add(sched_cases, nr_sched_cases);
     add_pair(pair_sched_cases, nr_pair_sched_cases);
@@ -54,7 +62,14 @@ int main(int argc, char **argv)
     add_pair(pair_event_cases, nr_pair_event_cases);
     add(memory_cases, nr_memory_cases);
     add_pair(pair_memory_cases, nr_pair_memory_cases);
-    add_pair(pair_hotplug_cases, nr_pair_hotplug_cases);
+}
+
+int main(int argc, char **argv)
+{
+    if (wanted(argc, argv, "threads"))
+        add_threads();
+    if (wanted(argc, argv, "hotplug"))
+        add_pair(pair_hotplug_cases, nr_pair_hotplug_cases);
     printf("%u CPUs of %u\n", cpus_count(), cpus_possible());
     if (nr_left_out > 0)
         printf("one CPU: %zu cases that need two are left out\n", nr_left_out);

@@ -291,6 +291,21 @@ static void test_more_spinners_than_cpus_all_make_progress(void)
     stop_all(s, t, n);
 }
 
+static void do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+/* Until nobody is ready on (cpu): then the least urgent had its turn. The caller is pinned
+ * elsewhere and more urgent, so that what it starts does not run before it is there. */
+static void wait_for_calm(unsigned cpu)
+{
+    struct thread *t = start(PRIO_LOW, do_nothing, NULL);
+
+    allow_only(t, cpu);
+    thread_join(t);
+}
+
 /* It was on CPU 1 last, but an equal keeps that one busy. */
 static void test_a_woken_urgent_thread_displaces_a_less_urgent_one_elsewhere(void)
 {
@@ -305,7 +320,7 @@ static void test_a_woken_urgent_thread_displaces_a_less_urgent_one_elsewhere(voi
         thread_set_prio(thread_current(), PRIO_DRIVER);
         urgent = start(PRIO_HIGH, visit, &v);
         allow_only(urgent, 1);
-        sleep_for(MS); /* it blocks there */
+        wait_for_calm(1); /* it blocks there */
         allow_all(urgent);
         for (unsigned i = 0; i < nr_cpus(); i++) {
             t[i] = start(i == 1 ? PRIO_HIGH : PRIO_LOW, spin_until_stopped, &s[i]);

@@ -227,7 +227,39 @@ static void test_a_timer_that_is_moved_to_another_cpu_fires_there_once(void)
     (void)timer_cancel(&w.timer);
 }
 
+/* Time stolen from a CPU: never less than before, and not more than there was. (Xen adds to it when
+ * the CPU gets to run, so over a short time it may grow by more than that.) */
+static void test_what_was_stolen_only_grows_and_is_less_than_all_time(void)
+{
+    struct spinner s[CPUS_MAX] = {0};
+    struct thread *t[CPUS_MAX];
+    nsec_t last[CPUS_MAX];
+    unsigned cpus = nr_cpus();
+
+    for (unsigned i = 0; i < cpus; i++) {
+        last[i] = clock_steal(i);
+        t[i] = start(PRIO_LOW, spin_until_stopped, &s[i]);
+        allow_only(t[i], i);
+    }
+    for (unsigned round = 0; round < 50; round++) {
+        sleep_for(MS);
+        for (unsigned i = 0; i < cpus; i++) {
+            nsec_t stolen = clock_steal(i);
+
+            if (stolen < last[i])
+                complain("CPU %u: %lu ns were stolen, then only %lu", i, (unsigned long)last[i],
+                         (unsigned long)stolen);
+            if (stolen > time_now())
+                complain("CPU %u: more was stolen than there was", i);
+            last[i] = stolen;
+        }
+    }
+    stop_all(s, t, cpus);
+    CHECK_EQ(clock_steal(CPU_MAX - 1), 0); /* never ran */
+}
+
 const struct test_case timer_cases[] = {
+    CASE(what_was_stolen_only_grows_and_is_less_than_all_time),
     CASE(the_clock_never_goes_back_between_cpus),
     CASE(the_clock_never_goes_back_for_a_thread_that_moves),
     CASE(sleepers_of_all_cpus_never_wake_early),

@@ -28,7 +28,7 @@ static const char *check_waiting(const struct runq *q, const struct thread *t, c
         return NULL; /* until it is evacuated */
     if (now != q->idle && t->prio > now->prio && may_run_on(t, q))
         return wrong("a less urgent one runs", t, q->cpu);
-    if (now != q->idle && t->prio == now->prio && !q->slice.armed)
+    if (now != q->idle && (t->prio == now->prio || cpus_count() > 1) && !q->slice.armed)
         return wrong("nobody ends the slice of who runs", t, q->cpu);
     for (unsigned cpu = 0; cpu < cpus_known(); cpu++)
         if (runqs[cpu] && asleep[cpu] && may_run_on(t, runqs[cpu]))
@@ -38,7 +38,7 @@ static const char *check_waiting(const struct runq *q, const struct thread *t, c
 
 static const char *check_queue(const struct runq *q, const bool *asleep)
 {
-    unsigned n = 0, urgent = 0;
+    unsigned urgent = 0;
 
     if (q->lock.word != 0)
         return wrong("its queue is locked", NULL, q->cpu);
@@ -46,7 +46,9 @@ static const char *check_queue(const struct runq *q, const bool *asleep)
         return wrong("who runs is not RUNNING, or not here", q->running, q->cpu);
     if (q->online && !may_run_on(q->running, q))
         return wrong("who runs may not run here", q->running, q->cpu);
-    for (int prio = 0; prio < PRIO_COUNT; prio++)
+    for (int prio = 0; prio < PRIO_COUNT; prio++) {
+        unsigned n = 0;
+
         list_for_each (pos, &q->ready[prio]) {
             const struct thread *t = list_entry(pos, struct thread, link);
             const char *complaint_of_it = check_waiting(q, t, asleep);
@@ -58,7 +60,10 @@ static const char *check_queue(const struct runq *q, const bool *asleep)
             urgent |= 1u << prio;
             n++;
         }
-    if (urgent != q->urgent || n != q->nr_ready)
+        if (n != q->waiting[prio])
+            return wrong("the length of a list is wrong", NULL, q->cpu);
+    }
+    if (urgent != q->urgent)
         return wrong("the summary of the lists is wrong", NULL, q->cpu);
     return NULL;
 }
@@ -103,7 +108,11 @@ void inside_print(void)
 
 unsigned inside_waiting(unsigned cpu)
 {
-    return load_relaxed(&runqs[cpu]->nr_ready);
+    unsigned n = 0;
+
+    for (int prio = 0; prio < PRIO_COUNT; prio++)
+        n += load_relaxed(&runqs[cpu]->waiting[prio]);
+    return n;
 }
 
 void inside_resched_always(void)

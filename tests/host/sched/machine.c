@@ -7,10 +7,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "kernel/console.h"
 #include "kernel/cpus.h"
 #include "kernel/evtchn.h"
+#include "kernel/heap.h"
 #include "kernel/log.h"
 #include "kernel/option.h"
+#include "kernel/page.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/base/assert.h"
@@ -63,6 +66,20 @@ void evtchn_poll(port_t port, nsec_t deadline)
     ASSERT(port == port_of(cpu_id(), EVENT_PARK) && !irq_enabled());
     machine_sleep(EVENT_PARK, deadline);
     machine_unpark();
+}
+
+int page_cpu_init(unsigned cpu)
+{
+    (void)cpu;
+    return 0;
+}
+
+void page_trim(void)
+{
+}
+
+void heap_trim(void)
+{
 }
 
 int evtchn_cpu_init(unsigned cpu)
@@ -196,6 +213,28 @@ void log_print(enum log_level level, const char *fmt, ...)
 {
     (void)level;
     (void)fmt;
+}
+
+/* What else kernel/lockcheck.c asks for. */
+void log_break_locks(void)
+{
+}
+
+void console_break_locks(void)
+{
+}
+
+nsec_t clock_steal(unsigned cpu)
+{
+    (void)cpu;
+    return 0;
+}
+
+size_t arch_backtrace(uintptr_t *pc, size_t max)
+{
+    (void)pc;
+    (void)max;
+    return 0;
 }
 
 bool option_on(const char *name)

@@ -362,6 +362,62 @@ static void affinity_widened(void)
     thread_join(t);
 }
 
+/* ---- nobody idles, but one CPU has a longer queue than the other ---- */
+
+static bool all_over;
+
+static void runs_until_over(void *unused)
+{
+    (void)unused;
+    while (!load_acquire(&all_over))
+        cpu_relax();
+}
+
+/* Four that may run anywhere wait on CPU 0, CPU 1 has one that never sleeps. */
+static void balance(void)
+{
+    struct thread *t[4], *other = start_on(2, "other", PRIO_NORMAL, runs_until_over, NULL);
+
+    allow(thread_current(), 1);
+    thread_set_prio(thread_current(), PRIO_HIGH);
+    for (int i = 0; i < 4; i++)
+        t[i] = start_on(1, "one of four", PRIO_NORMAL, runs_until_over, NULL);
+    for (int i = 0; i < 4; i++)
+        allow(t[i], 3);
+    thread_sleep_until(clock_read() + 100 * MSEC);
+    MUST(inside_waiting(1) > 0 && inside_waiting(0) <= 3);
+    store_release(&all_over, true);
+    for (int i = 0; i < 4; i++)
+        thread_join(t[i]);
+    thread_join(other);
+}
+
+/* Ours is more urgent and never sleeps: who waits for it is better off with another of its kind. */
+static bool has_run;
+
+static void says_that_it_runs(void *unused)
+{
+    (void)unused;
+    store_release(&has_run, true);
+}
+
+static void behind_the_urgent(void)
+{
+    struct thread *t, *other = start_on(2, "other", PRIO_NORMAL, runs_until_over, NULL);
+
+    allow(thread_current(), 1);
+    thread_set_prio(thread_current(), PRIO_HIGH);
+    t = start_on(1, "waits", PRIO_NORMAL, says_that_it_runs, NULL);
+    allow(t, 3);
+    for (int slices = 0; slices < 10; slices++)
+        for (nsec_t end = clock_read() + 10 * MSEC; !load_acquire(&has_run) && clock_read() < end;)
+            cpu_relax();
+    MUST(load_acquire(&has_run));
+    store_release(&all_over, true);
+    thread_join(t);
+    thread_join(other);
+}
+
 /* ---- priorities ---- */
 
 static void priorities(void)
@@ -453,6 +509,55 @@ static void lending(void)
     thread_join(middle);
 }
 
+/* The same, but between us and the one with the lock is another that has ours and waits for his. */
+static struct mutex ours = MUTEX_INIT(ours);
+static bool has_ours, may_end;
+
+static void takes_until_it_may_end(void *unused)
+{
+    (void)unused;
+    mutex_lock(&mutex);
+    store_release(&flag, true);
+    while (!load_acquire(&may_end))
+        cpu_relax();
+    MUST(!load_acquire(&passed));
+    mutex_unlock(&mutex);
+    MUST(thread_prio(thread_current()) == PRIO_LOW);
+}
+
+static void takes_both(void *unused)
+{
+    (void)unused;
+    mutex_lock(&ours);
+    store_release(&has_ours, true);
+    mutex_lock(&mutex);
+    mutex_unlock(&mutex);
+    mutex_unlock(&ours);
+    MUST(thread_prio(thread_current()) == PRIO_LOW);
+}
+
+static void lending_on(void)
+{
+    struct thread *middle = start_on(2, "middle", PRIO_NORMAL, is_in_the_way, NULL),
+                  *low = start_on(2, "low", PRIO_LOW, takes_until_it_may_end, NULL), *between;
+
+    allow(thread_current(), 1);
+    thread_set_prio(thread_current(), PRIO_HIGH);
+    while (!load_acquire(&flag))
+        cpu_relax();
+    between = start_on(1, "between", PRIO_LOW, takes_both, NULL);
+    while (!load_acquire(&has_ours))
+        thread_sleep_until(clock_read() + MSEC);
+    atomic_add(&tickets, 1);
+    waitq_wake_one(&queue);
+    store_release(&may_end, true);
+    mutex_lock(&ours);
+    mutex_unlock(&ours);
+    thread_join(low);
+    thread_join(between);
+    thread_join(middle);
+}
+
 static struct cond cond = COND_INIT(cond);
 
 static void awaits(void *unused)
@@ -522,6 +627,15 @@ static void join_and_detach(void)
     MUST(thread_count() == 1);
 }
 
+/* Made where their maker may run alone, on one CPU after the other. */
+static void inheriting(void)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        allow(thread_current(), 1U << i % 2);
+        thread_join(start("a", nothing, NULL));
+    }
+}
+
 /* ---- parking, as pthread_once does it ---- */
 
 static uint32_t once;
@@ -556,6 +670,17 @@ static void parking(void)
 
 /* ---- CPUs that go and come ---- */
 
+/* The host may not run it for long. */
+static void take_down_1(void)
+{
+    int rc;
+
+    do
+        rc = cpus_take_down(1);
+    while (rc == -ETIMEDOUT);
+    MUST(rc == 0);
+}
+
 static void take_down(void)
 {
     static nsec_t ms = MSEC;
@@ -565,7 +690,7 @@ static void take_down(void)
     t[1] = start_on(2, "waits", PRIO_NORMAL, busy, NULL);
     t[2] = start_on(2, "sleeps", PRIO_NORMAL, sleeps, &ms);
     t[3] = start_on(2, "blocks", PRIO_HIGH, waiter, NULL);
-    MUST(cpus_take_down(1) == 0);
+    take_down_1();
     MUST(inside_waiting(1) == 0);
     atomic_add(&tickets, 2);
     waitq_wake_all(&queue);
@@ -573,11 +698,50 @@ static void take_down(void)
         thread_join(t[i]);
 }
 
+/* A CPU that does not answer in time, because upcalls are masked there for very long: it goes on as
+ * if nobody had asked, and can be asked again. */
+static void masks_upcalls(void *unused)
+{
+    irqstate_t irq;
+
+    (void)unused;
+    allow(thread_current(), 2);
+    irq = irq_save();
+    store_release(&flag, true);
+    while (!load_acquire(&may_end))
+        cpu_relax();
+    irq_restore(irq);
+}
+
+static void is_on_cpu_1(void *unused)
+{
+    (void)unused;
+    MUST(cpu_id() == 1);
+    store_release(&has_run, true);
+}
+
+static void slow_stop(void)
+{
+    struct thread *slow, *t;
+
+    allow(thread_current(), 1);
+    slow = start_on(3, "slow", PRIO_HIGH, masks_upcalls, NULL);
+    while (!load_acquire(&flag))
+        cpu_relax();
+    MUST(cpus_take_down(1) == -ETIMEDOUT && cpumask_has(cpus_online(), 1));
+    store_release(&may_end, true);
+    thread_join(slow);
+    t = start_on(2, "is there", PRIO_NORMAL, is_on_cpu_1, NULL);
+    thread_join(t);
+    MUST(has_run);
+    take_down_1();
+}
+
 /* Its way to CPU 1, which is idle, is the longer one: when it is there, nobody may be. */
 static void takes_down(void *unused)
 {
     (void)unused;
-    MUST(cpus_take_down(1) == 0);
+    take_down_1();
     MUST(inside_waiting(1) == 0);
 }
 
@@ -631,7 +795,7 @@ static void homecoming(void)
 
     allow(thread_current(), 2);
     t = start("too", busy_twice, NULL);
-    MUST(cpus_take_down(1) == 0);
+    take_down_1();
     explore_busy();
     MUST(cpus_bring_up(1) == 0);
     explore_busy();
@@ -698,15 +862,20 @@ const struct scenario scenarios[] = {
     {"affinity-own", 2, affinity_own, 2, false},
     {"affinity", 2, affinity_of_another, 2, false},
     {"affinity-wider", 2, affinity_widened, 2, false},
+    {"balance", 2, balance, 1, false},
+    {"behind", 2, behind_the_urgent, 1, false},
     {"priority", 2, priorities, 2, false},
     {"stolen", 2, change_while_stolen, 2, false},
     {"mutex", 2, mutexes, 2, false},
     {"lend", 2, lending, 2, false},
+    {"lend-on", 2, lending_on, 2, false},
     {"condition", 2, conditions, 2, false},
     {"signal", 2, signal_and_timeout, 2, false},
     {"life", 2, join_and_detach, 2, false},
+    {"inherit", 2, inheriting, 2, false},
     {"park", 3, parking, 2, false},
     {"take-down", 2, take_down, 2, false},
+    {"slow-stop", 2, slow_stop, 0, false},
     {"wake-to-gone", 3, wake_to_one_that_goes, 2, false},
     {"hotplug", 3, hotplug, 2, false},
     {"home", 2, homecoming, 2, false},

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * blkverify OPERATIONS ID...: for each disk, one thread: write every block once, then OPERATIONS
- * random reads and writes, then flush and read all. As many requests as there are slots are always
- * under way, none over blocks of another. What each block must hold follows from its number and how
- * often it was written; the sum over these counts is printed for whoever looks at the disk later.
- * A read-only disk must refuse writes.
+ * random reads and writes (or, as "until", until there is a node data/stop), then flush and read
+ * all. As many requests as there are slots are always under way, none over blocks of another. What
+ * each block must hold follows from its number and how often it was written; the sum over these
+ * counts is printed for whoever looks at the disk later. A read-only disk must refuse writes.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -15,12 +15,14 @@
 #include "kernel/page.h"
 #include "kernel/time.h"
 #include "kernel/wait.h"
+#include "kernel/xenstore.h"
 #include "lib/base/atomic.h"
 #include "lib/base/macros.h"
 #include "tests/system/pattern.h"
 
 #define DISKS 8
 #define SLOTS 64
+#define PAGES 16 /* of a request at most */
 #define LIMIT (300 * NSEC_PER_SEC)
 #define SECTORS (PATTERN_BLOCK / BLKFRONT_SECTOR)
 
@@ -35,7 +37,7 @@ struct slot {
 
 struct disk {
     const char *id;
-    unsigned operations;
+    unsigned operations; /* ~0U: until data/stop */
     struct blkfront *bf;
     struct blkfront_info info;
     uint32_t nr_blocks, random;
@@ -149,8 +151,8 @@ static bool submit(struct disk *d, enum blkfront_op op, uint32_t first, unsigned
 
 static bool whole_disk(struct disk *d, enum blkfront_op op)
 {
-    for (uint32_t at = 0; at < d->nr_blocks; at += BLKFRONT_PAGES_MAX)
-        if (!submit(d, op, at, MIN(d->nr_blocks - at, (uint32_t)BLKFRONT_PAGES_MAX)))
+    for (uint32_t at = 0; at < d->nr_blocks; at += PAGES)
+        if (!submit(d, op, at, MIN(d->nr_blocks - at, (uint32_t)PAGES)))
             return false;
     return settle(d, 0);
 }
@@ -163,10 +165,19 @@ static bool is_free(const struct disk *d, uint32_t first, unsigned n)
     return true;
 }
 
+/* Looks now and then. */
+static bool is_told_to_stop(const struct disk *d, unsigned done_ops)
+{
+    char value[8];
+
+    return d->operations == ~0U && done_ops % 64 == 63 &&
+           xs_read(XS_NO_TX, "data/stop", value, sizeof(value)) >= 0;
+}
+
 static bool mixture(struct disk *d)
 {
-    for (unsigned done_ops = 0; done_ops < d->operations;) {
-        unsigned n = 1 + random_below(d, BLKFRONT_PAGES_MAX);
+    for (unsigned done_ops = 0; done_ops < d->operations && !is_told_to_stop(d, done_ops);) {
+        unsigned n = 1 + random_below(d, PAGES);
         uint32_t first = random_below(d, d->nr_blocks - n + 1);
 
         if (!is_free(d, first, n)) {
@@ -189,7 +200,7 @@ static bool prepare(struct disk *d)
         return false;
     for (unsigned i = 0; i < SLOTS; i++) {
         d->slot[i] = (struct slot){.disk = d, .io = {.done = done, .arg = &d->slot[i]}};
-        for (unsigned p = 0; p < BLKFRONT_PAGES_MAX; p++)
+        for (unsigned p = 0; p < PAGES; p++)
             if ((d->slot[i].io.page[p] = page_alloc()) == NULL)
                 return false;
     }
@@ -214,6 +225,10 @@ static void verify(struct disk *d)
         printf("%s: %u blocks of a disk with sectors of %u, depth %u, versions %016llx\n",
                d->info.name, d->nr_blocks, d->info.sector_size, d->info.depth,
                (unsigned long long)sum);
+        blkfront_get_info(d->bf, &d->info);
+        printf("%s: queues %u, pages %u, requests %llu, reconnects %llu, replays %llu\n",
+               d->info.name, d->info.queues, d->info.pages, (unsigned long long)d->info.requests,
+               (unsigned long long)d->info.reconnects, (unsigned long long)d->info.replays);
     }
 }
 
@@ -253,7 +268,7 @@ int main(int argc, char **argv)
 
     for (int i = 0; i + 2 < argc && i < DISKS; i++) {
         disks[i].id = argv[i + 2];
-        disks[i].operations = (unsigned)atoi(argv[1]);
+        disks[i].operations = strcmp(argv[1], "until") == 0 ? ~0U : (unsigned)atoi(argv[1]);
         if (pthread_create(&disks[i].thread, NULL, work, &disks[i]) != 0)
             return 70;
     }

@@ -155,7 +155,7 @@ test_state_of_the_backend_removed_while_it_runs() {
     await says wrong 'serving / on'
     xenstore-rm "/local/domain/0/backend/vbd/$(xl domid wrong)/51712/state"
     await curl -sf -m 60 -o /dev/null http://10.8.0.77/-/status
-    complains wrong 'xvda: the device is gone'
+    complains wrong 'xvda: the backend has left'
 }
 
 # What `make bundle` made, handled as README says. The domain is gone when it has ended.

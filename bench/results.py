@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What pvbench said, of several guests and rounds, as one set of results.
+
+A record is (round, who, line): who is "ours" or "linux", the line a JSON object of apps/pvbench/report.c.
+The results are {"conditions": {...}, "probes": [{"name", "unit", "better", "ours", "linux", "ratio"}]};
+a side is the distribution of all its rounds, the ratio ours / Linux of the medians, round by round.
+"""
+import json
+import re
+import statistics
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+# Less than this between two runs is never called a change; of a run of one round, whose spread nobody knows,
+# less than the second.
+NOISE, NOISE_OF_ONE = 0.03, 0.10
+
+# What ours is to be at most, in multiples of (whose, probe); by the value named.
+TARGETS = [
+    ("hypercall.null", "p50", 1.05, "ours", "hypercall.unknown"),
+    ("hypercall.null", "p50", 1.05, "ours", "hypercall.bare"),
+    ("evtchn.self.handler", "p50", 1.0, "linux", "evtchn.self.handler"),
+    ("evtchn.thread.wake", "p50", 0.5, "linux", "evtchn.thread.wake"),
+    ("thread.switch", "p50", 0.5, "linux", "thread.switch"),
+    ("smp.pingpong", "p50", 0.7, "linux", "smp.pingpong"),
+    ("blk.read.4k.d1", "p50", 0.8, "linux", "blk.read.4k.d1"),
+    ("net.udp.rtt.64", "p50", 0.8, "linux", "net.udp.rtt.64"),
+    ("blk.read.4k.d32", "events_per_op", 1.0, "linux", "blk.read.4k.d32"),
+    ("net.udp.pps.64", "events_per_op", 1.0, "linux", "net.udp.pps.64"),
+]
+
+
+def json_lines(text):
+    """The objects among the lines of a console, whatever else stands there."""
+    for line in re.findall(r"^\s*(\{\".*\})\s*$", text.replace("\r", ""), re.MULTILINE):
+        try:
+            yield json.loads(line)
+        except ValueError:
+            pass  # two lines that became one
+
+
+def quantile(buckets, count, share):
+    """Of [value, count, value, count, ...] in ascending order."""
+    seen = 0
+    for value, n in zip(buckets[::2], buckets[1::2]):
+        seen += n
+        if seen >= share * count:
+            return value / 1000
+    return buckets[-2] / 1000
+
+
+def merged(lines):
+    """Buckets of several distributions as those of one."""
+    total = {}
+    for line in lines:
+        for value, n in zip(line["buckets"][::2], line["buckets"][1::2]):
+            total[value] = total.get(value, 0) + n
+    return [number for pair in sorted(total.items()) for number in pair]
+
+
+def mean_of(lines, key):
+    values = [line[key] for line in lines if key in line]
+    return round(statistics.fmean(values), 3) if values else None
+
+
+def side(lines):
+    """One guest's distribution of all rounds, or None."""
+    lines = [line for line in lines if line.get("count")]
+    if not lines:
+        return None
+    count = sum(line["count"] for line in lines)
+    buckets = merged(lines)
+    least, most = min(line["min"] for line in lines), max(line["max"] for line in lines)
+    found = {"count": count, "min": least, "max": most,
+             "mean": round(sum(line["mean"] * line["count"] for line in lines) / count, 3),
+             "ci": max((line["ci"] for line in lines if "ci" in line), default=None)}
+    for name, share in QUANTILES.items():
+        found[name] = lines[0][name] if len(lines) == 1 else \
+            min(max(quantile(buckets, count, share), least), most)
+    found.update({key: mean_of(lines, key) for key in ("hypercalls_per_op", "events_per_op", "overhead")})
+    found.update({key: sum(line.get(key, 0) for line in lines)
+                  for key in ("steal_ns", "preemptions", "backwards")})
+    found["rounds"] = [line["p50"] for line in lines]
+    found["buckets"] = buckets
+    return found
+
+
+def ratio(ours, linux):
+    """Of {round: line}: ours / Linux of the rounds that both have, or None."""
+    both = [ours[turn]["p50"] / linux[turn]["p50"] for turn in sorted(ours.keys() & linux.keys())
+            if ours[turn].get("p50") and linux[turn].get("p50")]
+    if not both:
+        return None
+    return {"median": round(statistics.median(both), 4), "lo": round(min(both), 4),
+            "hi": round(max(both), 4)}
+
+
+class Collector:
+    """Takes records, in any order; what was skipped is kept with its reason."""
+
+    def __init__(self):
+        self.order, self.about, self.lines = [], {}, {}
+        self.skipped, self.conditions = {}, {}
+
+    def take(self, turn, who, line):
+        if "conditions" in line:
+            self.conditions[who] = line["conditions"]
+        elif "skipped" in line:
+            self.skipped.setdefault(who, {})[line["skipped"]] = line.get("reason", "")
+        elif "name" in line and "buckets" in line:
+            name = line["name"]
+            if name not in self.about:
+                self.order.append(name)
+                self.about[name] = line["unit"], line["better"]
+            self.lines.setdefault((name, who), {})[turn] = line
+
+    def probe(self, name):
+        unit, better = self.about[name]
+        ours, linux = (self.lines.get((name, who), {}) for who in ("ours", "linux"))
+        return {"name": name, "unit": unit, "better": better, "ours": side(ours.values()),
+                "linux": side(linux.values()), "ratio": ratio(ours, linux)}
+
+    def results(self, conditions):
+        names = [name for name in self.order if (name, "ours") in self.lines]
+        return {"conditions": {**conditions, **{f"{who}_guest": said for who, said in self.conditions.items()}},
+                "probes": [self.probe(name) for name in names], "skipped": self.skipped}
+
+
+def of_console(text):
+    """The results of one guest's console: no Linux."""
+    collector = Collector()
+    for line in json_lines(text):
+        collector.take(1, "ours", line)
+    return collector.results({"source": "console"})
+
+
+def figure(turn, who, name, unit, more, value):
+    """A single number, such as requests per second, as a record."""
+    return turn, who, {"name": name, "unit": unit, "better": "higher" if more else "lower", "count": 1,
+                       "min": value, "max": value, "mean": value, "buckets": [round(value * 1000), 1],
+                       **{key: value for key in QUANTILES}}
+
+
+# ---- targets ----------------------------------------------------------------------------------------
+
+def targets(results):
+    """(text, value, limit) of every target of which both sides were measured."""
+    by_name = {probe["name"]: probe for probe in results["probes"]}
+    for name, key, limit, whose, other in TARGETS:
+        mine = (by_name.get(name) or {}).get("ours") or {}
+        theirs = (by_name.get(other) or {}).get(whose) or {}
+        if mine.get(key) is not None and theirs.get(key):
+            what = "" if key == "p50" else f" {key}"
+            than = f"Linux's{what}" if whose == "linux" else other
+            yield f"{name}{what} / {than}", mine[key] / theirs[key], limit
+
+
+# ---- tables -----------------------------------------------------------------------------------------
+
+def is_worse(probe):
+    """Than Linux, by more than noise."""
+    times = probe["ratio"]["median"]
+    return times < 1 - NOISE if probe["better"] == "higher" else times > 1 + NOISE
+
+
+def number(value):
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def table(results):
+    """For a terminal."""
+    lines = [f"{'':<28} {'unit':<7} {'ours p50':>12} {'p99':>12}   {'Linux p50':>12} {'p99':>12}   "
+             f"{'ours / Linux':<22}"]
+    for probe in results["probes"]:
+        mine, theirs, times = probe["ours"] or {}, probe["linux"] or {}, probe["ratio"]
+        text = "-"
+        if times:
+            text = f"{times['median']:.2f} [{times['lo']:.2f}..{times['hi']:.2f}]" + (" *" if is_worse(probe) else "")
+        lines.append(f"{probe['name']:<28} {probe['unit']:<7} {number(mine.get('p50')):>12} "
+                     f"{number(mine.get('p99')):>12}   {number(theirs.get('p50')):>12} "
+                     f"{number(theirs.get('p99')):>12}   {text}")
+    lines.append("* worse than Linux")
+    return "\n".join(lines)
+
+
+def spread(one):
+    """How far the rounds of a side lie apart, as a share of their median."""
+    rounds = one["rounds"]
+    middle = statistics.median(rounds)
+    if len(rounds) < 2 or middle == 0:
+        return NOISE_OF_ONE
+    return (max(rounds) - min(rounds)) / middle
+
+
+def compare(old, new):
+    """(name, unit, before, after, change, noise, verdict) of the probes that both have; "" where the change
+    is within the noise."""
+    before = {probe["name"]: probe for probe in old["probes"]}
+    for probe in new["probes"]:
+        was, now = (before.get(probe["name"]) or {}).get("ours"), probe["ours"]
+        if not was or not now or not was["p50"]:
+            continue
+        change = now["p50"] / was["p50"] - 1
+        noise = max(NOISE, spread(was) + spread(now))
+        good = (change > 0) == (probe["better"] == "higher")
+        verdict = "" if abs(change) <= noise else "better" if good else "WORSE"
+        yield probe["name"], probe["unit"], was["p50"], now["p50"], change, noise, verdict
+
+
+def comparison(old, new):
+    """A table to paste into a review: what changed beyond the noise."""
+    rows = list(compare(old, new))
+    lines = ["| probe | unit | before | after | change | noise | |", "|---|---|---|---|---|---|---|"]
+    lines += [f"| {name} | {unit} | {number(was)} | {number(now)} | {change:+.1%} | {noise:.1%} | {verdict} |"
+              for name, unit, was, now, change, noise, verdict in rows if verdict]
+    same = sum(not row[-1] for row in rows)
+    return "\n".join(lines + ["", f"{same} of {len(rows)} probes did not change beyond their noise."])

@@ -1,0 +1,708 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * blkfront on several CPUs at once, under the thread sanitizer: its threads, and those that submit,
+ * are threads of the host over the real wait queues and mutexes; so is the backend, which answers
+ * out of order, tells of it or not, and is killed and replaced by one with other features at any
+ * moment. Xen and the store are as little as that needs.
+ *
+ * Promises: every transfer ends once; what a thread wrote it reads back; at the end no grant, no
+ * page and no piece of heap is left. Prints nothing and returns 0 when all is well.
+ */
+#include <arch/cpu.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "frontends/blkfront/internal.h"
+#include "kernel/cpus.h"
+#include "kernel/heap.h"
+#include "kernel/log.h"
+#include "kernel/option.h"
+#include "kernel/page.h"
+#include "kernel/time.h"
+#include "lib/base/assert.h"
+
+#define SUBMITTERS 4
+#define SECONDS 4
+#define DISK_SECTORS 4096
+#define SHARE (DISK_SECTORS / SUBMITTERS)
+#define GRANTS 8192
+#define LIVES_MS 120
+
+__thread bool race_irq_on = true;
+__thread unsigned race_cpu, race_preempt_count;
+uintptr_t host_direct_map, host_memmap, host_vmap, host_vmap_end, host_window;
+
+NORETURN void panic(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    printf("\n");
+    fflush(stdout);
+    _exit(1);
+}
+
+static uint32_t random_below(uint32_t n)
+{
+    static __thread uint32_t state;
+
+    if (state == 0)
+        state = (uint32_t)(uintptr_t)&state | 1;
+    state = state * 1664525 + 1013904223;
+    return (uint32_t)((uint64_t)state * n >> 32);
+}
+
+/* ---- threads ---- */
+
+struct thread {
+    pthread_t id;
+    pthread_mutex_t lock;
+    pthread_cond_t woken_cond;
+    bool woken;
+    unsigned cpu;
+    void (*fn)(void *);
+    void *arg;
+};
+
+static __thread struct thread *self;
+static unsigned next_cpu, live_threads;
+
+nsec_t clock_read(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (nsec_t)ts.tv_sec * NSEC_PER_SEC + (nsec_t)ts.tv_nsec;
+}
+
+static void *thread_main(void *arg)
+{
+    self = arg;
+    race_cpu = self->cpu;
+    self->fn(self->arg);
+    return NULL;
+}
+
+static struct thread *make_thread(void (*fn)(void *), void *arg)
+{
+    struct thread *t = calloc(1, sizeof(*t));
+
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->woken_cond, NULL);
+    t->fn = fn;
+    t->arg = arg;
+    t->cpu = atomic_add(&next_cpu, 1) % SUBMITTERS;
+    return t;
+}
+
+int thread_create(const char *name, enum prio prio, size_t stack, void (*fn)(void *), void *arg,
+                  struct thread **out)
+{
+    (void)name;
+    (void)prio;
+    (void)stack;
+    *out = make_thread(fn, arg);
+    atomic_add(&live_threads, 1);
+    return pthread_create(&(*out)->id, NULL, thread_main, *out) == 0 ? 0 : -ENOMEM;
+}
+
+void thread_join(struct thread *t)
+{
+    pthread_join(t->id, NULL);
+    atomic_sub(&live_threads, 1);
+    free(t);
+}
+
+struct thread *thread_current(void)
+{
+    return self;
+}
+
+void thread_yield(void)
+{
+    sched_yield();
+}
+
+void thread_sleep_until(nsec_t deadline)
+{
+    nsec_t now = time_now();
+
+    if (deadline > now)
+        usleep((useconds_t)((deadline - now) / 1000) + 1);
+}
+
+void thread_set_affinity(struct thread *t, const struct cpumask *allowed)
+{
+    (void)t;
+    (void)allowed;
+}
+
+enum prio thread_prio(const struct thread *t)
+{
+    (void)t;
+    return PRIO_NORMAL;
+}
+
+bool thread_lend_prio(struct thread *t, enum prio prio, bool first)
+{
+    (void)t;
+    (void)prio;
+    (void)first;
+    return false;
+}
+
+void thread_return_prio(void)
+{
+}
+
+void thread_preempt_check(void)
+{
+}
+
+void thread_prepare_block(void)
+{
+    pthread_mutex_lock(&self->lock);
+    self->woken = false;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void thread_cancel_block(void)
+{
+}
+
+int thread_block(nsec_t deadline)
+{
+    nsec_t end = MIN(deadline, time_now() + 1000 * NSEC_PER_SEC);
+    struct timespec ts = {(time_t)(end / NSEC_PER_SEC), (long)(end % NSEC_PER_SEC)};
+    int rc = 0;
+
+    pthread_mutex_lock(&self->lock);
+    while (!self->woken && rc == 0)
+        rc = pthread_cond_timedwait(&self->woken_cond, &self->lock, &ts);
+    rc = self->woken ? 0 : -ETIMEDOUT;
+    pthread_mutex_unlock(&self->lock);
+    return rc;
+}
+
+void thread_wake(struct thread *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->woken = true;
+    pthread_cond_signal(&t->woken_cond);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- memory and grants ---- */
+
+static unsigned pages_out, heap_out, grants_out;
+static struct {
+    const void *page;
+    bool used;
+} grants[GRANTS];
+static pthread_mutex_t grants_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void *page_alloc_order(unsigned order)
+{
+    atomic_add(&pages_out, 1U << order);
+    return aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
+}
+
+void *page_alloc_zeroed(void)
+{
+    return memset(page_alloc_order(0), 0, PAGE_SIZE);
+}
+
+/* Pages of a block are parts of one piece of the host's: not given back. */
+static void *split[64];
+static unsigned nr_split;
+
+void page_split(void *block, unsigned order)
+{
+    for (unsigned i = 0; i < 1u << order; i++)
+        if (order > 0)
+            split[nr_split++ % ARRAY_SIZE(split)] = (char *)block + i * PAGE_SIZE;
+}
+
+static bool is_split(const void *page)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(split); i++)
+        if (split[i] == page)
+            return true;
+    return false;
+}
+
+void page_free(void *page)
+{
+    atomic_sub(&pages_out, 1);
+    if (!is_split(page))
+        free(page);
+}
+
+size_t page_count_total(void)
+{
+    return 65536;
+}
+
+void *heap_alloc(size_t size)
+{
+    atomic_add(&heap_out, 1);
+    return malloc(size);
+}
+
+void *heap_alloc_zeroed(size_t size)
+{
+    atomic_add(&heap_out, 1);
+    return calloc(1, size);
+}
+
+void heap_free(void *p)
+{
+    if (p != NULL)
+        atomic_sub(&heap_out, 1);
+    free(p);
+}
+
+int grant_page(domid_t dom, const void *page, bool readonly, gref_t *out)
+{
+    int rc = -ENOSPC;
+
+    (void)dom;
+    (void)readonly;
+    pthread_mutex_lock(&grants_lock);
+    for (gref_t ref = 8; ref < GRANTS && rc != 0; ref++)
+        if (!grants[ref].used) {
+            grants[ref].used = true;
+            grants[ref].page = page;
+            *out = ref;
+            grants_out++;
+            rc = 0;
+        }
+    pthread_mutex_unlock(&grants_lock);
+    return rc;
+}
+
+int grant_revoke(gref_t ref)
+{
+    pthread_mutex_lock(&grants_lock);
+    ASSERT(ref < GRANTS && grants[ref].used);
+    grants[ref].used = false;
+    grants_out--;
+    pthread_mutex_unlock(&grants_lock);
+    return 0;
+}
+
+void grant_revoke_and_free(gref_t ref, void *page)
+{
+    (void)!grant_revoke(ref);
+    if (page != NULL)
+        page_free(page);
+}
+
+static void *mapped(gref_t ref)
+{
+    const void *page;
+
+    pthread_mutex_lock(&grants_lock);
+    ASSERT(ref < GRANTS && grants[ref].used);
+    page = grants[ref].page;
+    pthread_mutex_unlock(&grants_lock);
+    return (void *)(uintptr_t)page;
+}
+
+/* ---- events: one backend thread serves all ports; a port is its queue ---- */
+
+static struct {
+    evtchn_fn *fn;
+    void *arg;
+} ports[QUEUES_MAX + 1];
+static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
+
+int evtchn_alloc_unbound(domid_t remote, evtchn_fn *fn, void *arg, port_t *out)
+{
+    int rc = -ENOSPC;
+
+    (void)remote;
+    pthread_mutex_lock(&ports_lock);
+    for (port_t p = 1; p <= QUEUES_MAX && rc != 0; p++)
+        if (ports[p].fn == NULL) {
+            ports[p].fn = fn;
+            ports[p].arg = arg;
+            *out = p;
+            rc = 0;
+        }
+    pthread_mutex_unlock(&ports_lock);
+    return rc;
+}
+
+void evtchn_unbind(port_t port)
+{
+    pthread_mutex_lock(&ports_lock);
+    ports[port].fn = NULL;
+    pthread_mutex_unlock(&ports_lock);
+}
+
+static void send_event(port_t port)
+{
+    pthread_mutex_lock(&ports_lock);
+    if (ports[port].fn != NULL)
+        ports[port].fn(port, ports[port].arg);
+    pthread_mutex_unlock(&ports_lock);
+}
+
+int evtchn_notify(port_t port)
+{
+    (void)port;
+    return 0;
+}
+
+void evtchn_eoi(port_t port, bool worked)
+{
+    (void)port;
+    (void)worked;
+}
+
+int evtchn_set_cpu(port_t port, unsigned cpu)
+{
+    (void)port;
+    (void)cpu;
+    return 0;
+}
+
+unsigned cpus_count(void)
+{
+    return SUBMITTERS;
+}
+
+/* ---- the store, as the driver sees it ---- */
+
+static uint8_t disk[DISK_SECTORS * 512];
+static struct {
+    unsigned queues, order, segments;
+    bool persistent;
+} offer = {4, 1, 256, true};
+static bool connected; /* the backend's state */
+static struct blkfront *device;
+
+bool xb_connected(const struct xb_device *dev)
+{
+    (void)dev;
+    return load_acquire(&connected);
+}
+
+bool xb_attached(const struct xb_device *dev)
+{
+    return xb_connected(dev);
+}
+
+static uint64_t value_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        uint64_t value;
+    } fixed[] = {{"trusted", 1},
+                 {"max-ring-pages", 1},
+                 {"sectors", DISK_SECTORS},
+                 {"sector-size", 512},
+                 {"feature-flush-cache", 1}};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(fixed); i++)
+        if (strcmp(name, fixed[i].name) == 0)
+            return fixed[i].value;
+    if (strcmp(name, "multi-queue-max-queues") == 0)
+        return load_relaxed(&offer.queues);
+    if (strcmp(name, "max-ring-page-order") == 0)
+        return load_relaxed(&offer.order);
+    if (strcmp(name, "feature-max-indirect-segments") == 0)
+        return load_relaxed(&offer.segments);
+    return strcmp(name, "feature-persistent") == 0 && load_relaxed(&offer.persistent);
+}
+
+int xb_read(struct xb_device *dev, const char *dir, const struct xb_key *keys, size_t n, void *base)
+{
+    (void)dev;
+    (void)dir;
+    for (size_t i = 0; i < n; i++) {
+        void *field = (char *)base + keys[i].offset;
+        uint64_t value = MAX(keys[i].min, MIN(keys[i].max, value_of(keys[i].name)));
+
+        if (keys[i].kind == XB_TEXT)
+            memcpy(field, "w", 2);
+        else
+            memcpy(field, &value, keys[i].size);
+    }
+    return 0;
+}
+
+int xb_publish(struct xb_device *dev, const struct xb_entry *entries, size_t n)
+{
+    (void)dev;
+    (void)entries;
+    (void)n;
+    return 0;
+}
+
+/* The backend attaches when we are Initialised; see serve_backend. */
+static bool initialised, attached;
+
+int xb_advance(struct xb_device *dev, enum xb_state state)
+{
+    (void)dev;
+    if (state == XB_INITIALISED)
+        store_release(&initialised, true);
+    return 0;
+}
+
+int xb_await(struct xb_device *dev, unsigned states, nsec_t deadline)
+{
+    (void)dev;
+    (void)states;
+    while (!load_acquire(&connected))
+        if (time_now() > deadline)
+            return -ETIMEDOUT;
+        else if (!load_acquire(&initialised) && !load_acquire(&connected))
+            return -ENODEV; /* it has left again */
+        else
+            usleep(100);
+    return 0;
+}
+
+void xb_fail(struct xb_device *dev, int err, const char *fmt, ...)
+{
+    (void)dev;
+    panic("the device broke (%d): %s", err, fmt);
+}
+
+int life_init(struct life *life, struct xb_device *dev, const struct life_driver *driver,
+              const char *id, void *arg)
+{
+    (void)id;
+    memset(dev, 0, sizeof(*dev));
+    device = arg; /* the backend serves it from its first connection on */
+    *life = (struct life){.driver = driver, .arg = arg, .dev = dev};
+    return 0;
+}
+
+int life_open(struct life *life)
+{
+    int rc = life->driver->connect(life->arg, time_now() + 10 * NSEC_PER_SEC);
+
+    if (rc != 0)
+        life_close(life);
+    return rc;
+}
+
+void life_close(struct life *life)
+{
+    while (load_acquire(&attached)) { /* xb_close waits for the backend to let go */
+        store_release(&connected, false);
+        usleep(100);
+    }
+    life->driver->disconnect(life->arg);
+}
+
+int life_reopen(struct life *life, nsec_t deadline)
+{
+    if (load_relaxed(&life->dev->cancelled))
+        return -ECANCELED;
+    (void)deadline;
+    return life_open(life);
+}
+
+void life_cancel(struct life *life)
+{
+    store_relaxed(&life->dev->cancelled, true);
+}
+
+void life_destroy(struct life *life)
+{
+    (void)life;
+}
+
+const char *option_get(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+bool option_on(const char *name)
+{
+    (void)name;
+    return false;
+}
+
+void log_print(enum log_level level, const char *fmt, ...)
+{
+    (void)level;
+    (void)fmt;
+}
+
+/* ---- the backend ---- */
+
+struct back {
+    uint32_t req_cons, rsp_prod;
+};
+
+static void move(const struct blkif_request *req, struct blkif_request_segment seg, size_t *at,
+                 bool write)
+{
+    size_t len = (seg.last_sect - seg.first_sect + 1) * 512U;
+    char *page = (char *)mapped(seg.gref) + seg.first_sect * 512U;
+
+    (void)req;
+    ASSERT(*at + len <= sizeof(disk));
+    if (write)
+        memcpy(disk + *at, page, len);
+    else
+        memcpy(page, disk + *at, len);
+    *at += len;
+}
+
+static uint8_t perform(const struct blkif_request *req)
+{
+    const struct blkif_request_indirect *indirect = (const void *)req;
+    bool is_indirect = req->operation == BLKIF_OP_INDIRECT;
+    uint8_t operation = is_indirect ? indirect->indirect_op : req->operation;
+    size_t at = (is_indirect ? indirect->sector_number : req->sector_number) * 512;
+    unsigned n = is_indirect ? indirect->nr_segments : req->nr_segments;
+
+    if (operation == BLKIF_OP_FLUSH_DISKCACHE)
+        return operation;
+    for (unsigned i = 0; i < n; i++) {
+        struct blkif_request_segment *list =
+            is_indirect ? mapped(indirect->indirect_grefs[0]) : NULL;
+
+        move(req, is_indirect ? list[i] : req->seg[i], &at, operation == BLKIF_OP_WRITE);
+    }
+    return operation;
+}
+
+/* Some of what queue (q) asks; the backend is the only one that looks at pages with atomics less.
+ */
+static void serve_queue(struct queue *q, struct back *b)
+{
+    struct blk_ring_page *page = q->ring.page;
+    uint32_t size = q->ring.size, asked = load_acquire(&page->req_prod);
+    unsigned n = 1 + random_below(8);
+
+    for (; b->req_cons != asked && n > 0; n--) {
+        union blk_ring_slot *slot = &page->slot[b->req_cons++ & (size - 1)];
+        struct blkif_request req = slot->req;
+        uint8_t operation = perform(&req);
+
+        slot->rsp = (struct blkif_response){.id = req.id, .operation = operation};
+        b->rsp_prod++;
+        store_release(&page->rsp_prod, b->rsp_prod);
+    }
+    store_relaxed(&page->req_event, b->req_cons + 1);
+    if (random_below(4) != 0)
+        send_event(q->port);
+}
+
+static void *backend(void *arg)
+{
+    bool *stop = arg;
+    struct back back[QUEUES_MAX];
+    nsec_t until = 0;
+
+    while (!load_acquire(stop) || load_acquire(&attached)) {
+        if (!load_acquire(&attached)) {
+            if (!load_acquire(&initialised) || load_acquire(stop)) {
+                usleep(200);
+                continue;
+            }
+            memset(back, 0, sizeof(back));
+            store_release(&attached, true);
+            store_release(&connected, true);
+            until = time_now() + (1 + random_below(LIVES_MS)) * NSEC_PER_MSEC;
+        }
+        for (unsigned i = 0; i < load_acquire(&device->nr_queues); i++)
+            serve_queue(device->queue[i], &back[i]);
+        if (!load_acquire(&connected) || time_now() > until) {
+            store_release(&connected, false);
+            store_relaxed(&offer.queues, 1 + random_below(4));
+            store_relaxed(&offer.order, random_below(3));
+            store_relaxed(&offer.segments, random_below(2) * 256);
+            store_relaxed(&offer.persistent, random_below(3) > 0);
+            store_release(&initialised, false);
+            store_release(&attached, false);
+            device->life.driver->on_change(device);
+        }
+        sched_yield();
+    }
+    return NULL;
+}
+
+/* ---- who submits ---- */
+
+static bool over;
+static unsigned long transfers;
+
+static void submitter(void *arg)
+{
+    unsigned me = (unsigned)(uintptr_t)arg;
+    uint64_t first = me * SHARE;
+    static uint8_t want[SUBMITTERS][SHARE * 512], got[SUBMITTERS][SHARE * 512];
+
+    memset(want[me], 0, sizeof(want[me]));
+    while (!load_relaxed(&over)) {
+        unsigned at = random_below(SHARE), n = 1 + random_below(MIN(SHARE - at, 400u));
+
+        if (random_below(2)) {
+            memset(want[me] + at * 512, (int)random_below(256), n * 512);
+            if (blkfront_write(device, first + at, want[me] + at * 512, n * 512) != 0)
+                panic("a write failed");
+        } else {
+            if (blkfront_read(device, first + at, got[me], n * 512) != 0)
+                panic("a read failed");
+            if (memcmp(got[me], want[me] + at * 512, n * 512) != 0)
+                panic("not what was written");
+        }
+        if (random_below(10) == 0 && blkfront_flush(device) != 0)
+            panic("a flush failed");
+        if (random_below(5) == 0) {
+            blkfront_plug(device);
+            blkfront_unplug(device);
+        }
+        atomic_add(&transfers, 1);
+    }
+}
+
+int main(void)
+{
+    struct thread *threads[SUBMITTERS];
+    struct blkfront_info info;
+    struct blkfront *opened;
+    pthread_t back;
+    bool stop = false;
+
+    self = make_thread(NULL, NULL);
+    alarm(120);
+    if (pthread_create(&back, NULL, backend, &stop) != 0)
+        return 1;
+    if (blkfront_open("51712", &opened) != 0 || opened != device)
+        panic("it does not open");
+    for (unsigned i = 0; i < SUBMITTERS; i++)
+        if (thread_create("submitter", PRIO_NORMAL, 0, submitter, (void *)(uintptr_t)i,
+                          &threads[i]) != 0)
+            return 1;
+    sleep(SECONDS);
+    store_relaxed(&over, true);
+    for (unsigned i = 0; i < SUBMITTERS; i++)
+        thread_join(threads[i]);
+    blkfront_get_info(device, &info);
+    if (info.reconnects < 5 || transfers < 100)
+        panic("only %u reconnects, %lu transfers", (unsigned)info.reconnects, transfers);
+    blkfront_close(device);
+    store_release(&stop, true);
+    pthread_join(back, NULL);
+    if (grants_out != 0 || heap_out != 0 || pages_out != 0 || live_threads != 0)
+        panic("left: %u grants, %u pieces of heap, %u pages, %u threads", grants_out, heap_out,
+              pages_out, live_threads);
+    return 0;
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A fuzzer for the network frontend and what is below it (xenbus, the store's client, events,
+ * grants): the input is a program for the backend and the guest, one instruction after the other,
+ * each with the operands it takes. Whatever it does, the frontend must not break a sanitizer's
+ * rule, hang or send a frame that the backend could object to, and at the end of each input nothing
+ * is left: grants, ports, watches and quarantine are as they were.
+ *
+ *     make fuzz FUZZ_SECONDS=3600
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "frontends/netfront/netfront.h"
+#include "kernel/grant.h"
+#include "kernel/page.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "tests/host/fakeback.h"
+#include "tests/host/hostarch.h"
+#include "tests/host/test.h"
+
+FAKEXEN_BOOT(fuzz)
+
+#define STEPS_MAX 400
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static struct fake_net net;
+static struct netfront *nf;
+static bool woken;
+static uint8_t frame_data[65536];
+
+/* ---- the program ---- */
+
+static const uint8_t *code;
+static size_t code_len;
+
+static unsigned next8(void)
+{
+    if (code_len == 0)
+        return 0;
+    code_len--;
+    return *code++;
+}
+
+static unsigned next16(void)
+{
+    unsigned low = next8();
+
+    return low | next8() << 8;
+}
+
+static uint32_t next32(void)
+{
+    uint32_t low = next16();
+
+    return low | (uint32_t)next16() << 16;
+}
+
+/* ---- the guest ---- */
+
+static bool lies_in_its_page(const struct netfront_frag *frag)
+{
+    const uint8_t *data = frag->data, *page = frag->page;
+
+    return page == NULL || (data >= page && data + frag->len <= page + PAGE_SIZE);
+}
+
+static void input(void *arg, struct netfront_frame *frame)
+{
+    uint32_t len = 0;
+
+    (void)arg;
+    CHECK(frame->nr_frags >= 1 && frame->nr_frags <= NETFRONT_FRAGS_MAX);
+    for (unsigned i = 0; i < frame->nr_frags; i++) {
+        CHECK(lies_in_its_page(&frame->frag[i]));
+        memcpy(frame_data, frame->frag[i].data, frame->frag[i].len); /* all of it is readable */
+        len += frame->frag[i].len;
+        if (frame->frag[i].page != NULL)
+            page_free(frame->frag[i].page);
+    }
+    CHECK_EQ(len, frame->len);
+}
+
+static void wake(void *arg)
+{
+    (void)arg;
+    woken = true;
+}
+
+static void poll(void)
+{
+    fakexen_settle();
+    woken = false;
+    for (unsigned turns = 0; netfront_poll(nf, 16); turns++)
+        CHECK(turns < 1000);
+}
+
+/* Segments of one flow, which may be joined, or anything. */
+static void guest_sends(void)
+{
+    static uint32_t sequence;
+    unsigned kind = next8(), len = 54 + next16() % 9000;
+    uint8_t *f = frame_data;
+    struct netfront_frag frag[2] = {{.data = f, .len = (uint16_t)MIN(len, 60u)}};
+
+    memset(f, kind, 64);
+    if (kind % 2) {
+        memcpy(f + 12, "\x08\x00\x45\x00", 4);
+        memset(f + 16, 0, 38);
+        f[16] = (uint8_t)((len - 14) >> 8);
+        f[17] = (uint8_t)(len - 14);
+        f[23] = 6;
+        f[38] = (uint8_t)(sequence >> 24);
+        f[39] = (uint8_t)(sequence >> 16);
+        f[40] = (uint8_t)(sequence >> 8);
+        f[41] = (uint8_t)sequence;
+        f[46] = 0x50;
+        f[47] = 0x10;
+        sequence += len - 54;
+    }
+    frag[1] = (struct netfront_frag){f + 60, (uint16_t)(len - frag[0].len), NULL};
+    (void)!netfront_send(nf, frag, len > 60 ? 2 : 1,
+                         kind % 4 ? NETFRONT_CSUM_BLANK : NETFRONT_CSUM_NONE);
+}
+
+/* ---- the backend ---- */
+
+static bool posted(void)
+{
+    struct back_ring *rx = net.queue == 0 ? &net.rx : &net.more_rx[net.queue - 1];
+
+    return net.dev.attached && rx->page != NULL && rx->page->req_prod != rx->req_cons;
+}
+
+static void answer(void)
+{
+    unsigned lie = next8(), offset = next16(), flags = next8();
+    int status = (int16_t)next16();
+
+    if (posted())
+        fake_net_answer(&net, lie < 250 ? 0 : lie, lie & 1 ? offset : offset % 64, flags % 32,
+                        lie & 2 ? status : status & 0x7ff);
+}
+
+static void note(void)
+{
+    unsigned type = next8(), flags = next8();
+
+    if (posted())
+        fake_net_answer_extra(&net, type % 8, flags % 4);
+}
+
+/* A request is taken first: the answer lies where it lay. */
+static void answer_transmission(void)
+{
+    unsigned lie = next16();
+    int status = (int8_t)next8();
+    struct netif_tx_request req;
+
+    if (!net.dev.attached || !back_ring_take(&net.tx, &req, sizeof(req)))
+        return;
+    fake_net_answer_tx(&net, req.id + (lie & 1 ? lie : 0), status);
+    back_ring_push(&net.tx);
+}
+
+static void write_index(void)
+{
+    unsigned which = next8();
+    uint32_t value = next32();
+    struct back_ring *ring = which & 1 ? &net.tx : &net.rx;
+
+    if (!net.dev.attached)
+        return;
+    switch (which >> 1 & 3) {
+    case 0:
+        ring->page->rsp_prod += value;
+        break;
+    case 1:
+        ring->page->req_event = value;
+        break;
+    default:
+        ring->page->rsp_event = value;
+    }
+}
+
+static void write_node(void)
+{
+    static const char *const names[] = {
+        "feature-sg", "feature-gso-tcpv4",      "feature-split-event-channels",
+        "state",      "multi-queue-max-queues", "feature-rx-copy",
+        "online",     "feature-no-csum-offload"};
+    unsigned which = next8();
+    char value[9] = "";
+
+    for (unsigned i = 0; i < which >> 4 && i < 8; i++)
+        value[i] = (char)next8();
+    fake_dev_set_back(&net.dev, names[which % 8], value);
+}
+
+static void write_front(void)
+{
+    static const char *const names[] = {"backend-id", "mac", "mtu", "backend"};
+    static const char *const values[] = {"0", "00:16:3e:12:34:56", "9000", NULL, "7", "x", "1", ""};
+    unsigned which = next8();
+    const char *value = which & 16 ? values[which >> 5] : values[which % 4];
+
+    fake_dev_set_front(&net.dev, names[which % 4], value != NULL ? value : net.dev.back);
+}
+
+static void raise_events(void)
+{
+    if (!net.dev.attached)
+        return;
+    fakexen_raise(net.rx.port);
+    fakexen_raise(net.tx.port);
+}
+
+static void watch_event(void)
+{
+    char payload[16];
+    unsigned len = next8() % sizeof(payload);
+
+    for (unsigned i = 0; i < len; i++)
+        payload[i] = (char)next8();
+    fakexen_store_send_message(XS_WATCH_EVENT, next8(), payload, len);
+}
+
+static void begin_anew(void)
+{
+    if (!netfront_link(nf))
+        (void)!netfront_reopen(nf, time_now() + next8() * NSEC_PER_SEC / 4);
+}
+
+static void step(void)
+{
+    switch (next8() % 20) {
+    case 0:
+    case 1:
+        answer();
+        break;
+    case 2:
+        note();
+        break;
+    case 3:
+        if (net.dev.attached)
+            fake_net_push(&net);
+        break;
+    case 4:
+        if (posted())
+            (void)fake_net_deliver(&net, frame_data, 14 + next16() % 65000, 4096, 0, next8() % 4);
+        break;
+    case 5:
+        answer_transmission();
+        break;
+    case 6:
+        write_index();
+        break;
+    case 7:
+        raise_events();
+        break;
+    case 8:
+    case 9:
+        guest_sends();
+        break;
+    case 10:
+        netfront_kick(nf);
+        break;
+    case 11:
+        poll();
+        break;
+    case 12:
+        host_advance(next8() * 10 * NSEC_PER_MSEC);
+        break;
+    case 13:
+        fake_dev_set_state(&net.dev, next8() % 9);
+        break;
+    case 14:
+        write_node();
+        break;
+    case 15:
+        write_front();
+        break;
+    case 16:
+        net.keep_mapped = next8() & 1;
+        net.hold_tx = next8() & 1;
+        net.dev.aloof = next8() > 250;
+        break;
+    case 17:
+        watch_event();
+        break;
+    case 18:
+        net.queue = net.nr_queues > 0 ? next8() % net.nr_queues : 0;
+        break;
+    default:
+        begin_anew();
+    }
+}
+
+/* ---- one input ---- */
+
+static void begin(unsigned features)
+{
+    static const struct netfront_user user = {.input = input, .wake = wake};
+
+    fake_net_create(&net, "0");
+    net.hostile = true;
+    fake_dev_set_back(&net.dev, "feature-sg", features & 1 ? "1" : "0");
+    fake_dev_set_back(&net.dev, "feature-split-event-channels", features & 2 ? "1" : "0");
+    fake_dev_set_back(&net.dev, "feature-gso-tcpv4", features & 4 ? "1" : "0");
+    fake_dev_set_back(&net.dev, "multi-queue-max-queues", features & 8 ? "2" : "1");
+    fake_dev_set_front(&net.dev, "trusted", features & 16 ? "0" : "1");
+    CHECK_EQ(netfront_create("0", &user, &nf), 0);
+    (void)!netfront_open(nf);
+}
+
+static void end(void)
+{
+    net.dev.aloof = net.hold_tx = net.keep_mapped = false;
+    net.queue = 0;
+    netfront_destroy(nf);
+    fake_net_destroy(&net);
+    fakexen_store_rm(FAKE_HOME "/error");
+    fakexen_settle();
+    for (unsigned i = 0; i < 40 && grant_count_quarantined() > 0; i++)
+        host_advance(NSEC_PER_SEC);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+    unsigned grants = grant_count_used(), ports = evtchn_count_bound();
+    unsigned watches = fakexen_store_count_watches();
+
+    code = bytes;
+    code_len = len;
+    begin(next8());
+    for (unsigned i = 0; i < STEPS_MAX && code_len > 0; i++)
+        step();
+    end();
+    CHECK_EQ(grant_count_used(), grants);
+    CHECK_EQ(grant_count_quarantined(), 0);
+    CHECK_EQ(evtchn_count_bound(), ports);
+    CHECK_EQ(fakexen_store_count_watches(), watches);
+    return 0;
+}

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# `pvbench --check --await-peer` has all that a probe can need: a vif and who answers, a disk, and another
+# domain, made here. One moment of each probe; what each said is what is checked.
+. ./lib.sh
+./measure-peer echo &
+echo=$!
+id=$(xl domid "$DOM")
+create server pvbench 'memory=32' "extra='--serve $id'"
+await says server 'pvbench: peer: '
+xenstore-write "/local/domain/$id/data/pvbench-peer" \
+    "$(sed -n 's/.*pvbench: peer: \([0-9 ]*\).*/\1/p' "$(console_of server)")"
+await says "$DOM" '[0-9]* passed, [0-9]* failed'
+kill $echo
+tr -d '\r' <"$(console_of "$DOM")" >said
+
+test_every_probe_gives_figures() {
+    cat said
+    ! grep '^FAIL' said
+    tail -n 3 said | grep ' 0 failed'
+}
+
+test_only_what_needs_four_cpus_is_left_out() {
+    grep skipped said
+    [ "$(grep -c skipped said)" = 2 ]
+    [ "$(grep -c 'skipped: it needs four vCPUs' said)" = 2 ]
+}
+
+test_what_needs_a_backend_or_a_peer_was_there() {
+    for probe in evtchn.peer.pingpong grant.peer.copy xenstore.watch blk.write.1m.d8 blk.split.submit \
+        net.frame.pps.1514 net.icmp.rtt.56 net.udp.pps.64 net.tcp.in; do
+        grep "^PASS $probe\$" said
+    done
+}
+
+run_checks

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""bench/results.py and bench/report: from what pvbench says to the results, the comparison and the page."""
+import html.parser
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "bench"))
+import results as suite  # noqa: E402
+
+SOURCES = [f"apps/pvbench/{name}.c" for name in "main run report hist floor net malloc".split()]
+
+
+def line(name, *samples, unit="ns", better="lower", **more):
+    """As pvbench would say it, of whole numbers below 256."""
+    ordered = sorted(samples)
+    buckets = [number for value in sorted(set(ordered)) for number in (value * 1000, ordered.count(value))]
+    middle = ordered[(len(ordered) - 1) // 2]
+    return {"name": name, "unit": unit, "better": better, "count": len(ordered), "min": ordered[0],
+            "p50": middle, "p90": ordered[-1], "p99": ordered[-1], "p99.9": ordered[-1], "max": ordered[-1],
+            "mean": sum(ordered) / len(ordered), "overhead": 1, "steal_ns": 5, "preemptions": 0,
+            "backwards": 0, "buckets": buckets, **more}
+
+
+def collected(*records):
+    collector = suite.Collector()
+    for turn, who, found in records:
+        collector.take(turn, who, found)
+    return collector.results({"date": "today"})
+
+
+def one_side(found, name, who="ours"):
+    return next(probe for probe in found["probes"] if probe["name"] == name)[who]
+
+
+@pytest.fixture(name="program", scope="module")
+def suite_as_a_program(tmp_path_factory):
+    """The suite as it is built for a Linux guest, on this machine."""
+    binary = tmp_path_factory.mktemp("suite") / "pvbench"
+    sources = sorted((TOP / "bench/linux/pvbench").glob("*.c")) + SOURCES
+    subprocess.run(["gcc", "-std=gnu11", "-O2", "-I.", "-o", binary, *map(str, sources), "-lm"], cwd=TOP,
+                   check=True)
+    return binary
+
+
+def said_by(program, *words):
+    return subprocess.run([program, *words], text=True, capture_output=True)
+
+
+# ---- the program's side -----------------------------------------------------------------------------
+
+def test_what_the_program_prints_is_read(program):
+    run = said_by(program, "--json", "--seconds", "0.01", "floor", "malloc.64")
+    found = suite.of_console(run.stdout)
+    assert [probe["name"] for probe in found["probes"]] == [
+        "floor.rdtsc", "floor.stamp", "floor.loop", "malloc.64"]
+    conditions = found["conditions"]["ours_guest"]
+    assert conditions["vcpus"] >= 1 and conditions["tick_ns"] > 0 and conditions["cpu"]
+    for probe in found["probes"]:
+        one = probe["ours"]
+        assert one["count"] == sum(one["buckets"][1::2]) > 0
+        assert one["min"] <= one["p50"] <= one["p90"] <= one["p99"] <= one["p99.9"] <= one["max"]
+        assert one["min"] <= one["mean"] <= one["max"]
+
+
+def test_what_is_not_there_is_named_with_the_reason(program):
+    run = said_by(program, "--json", "--seconds", "0.01", "net.udp", "hypercall.null", "floor.loop")
+    skipped = suite.of_console(run.stdout)["skipped"]["ours"]
+    assert "--peer" in skipped["net.udp.rtt.64"]
+    assert "module" in skipped["hypercall.null"]
+
+
+@pytest.mark.parametrize("words", (["--seconds"], ["--seconds", "x"], ["--seconds", "-1"], ["--samples", "0"],
+                                   ["--peer"], ["--nonsense"]))
+def test_words_that_make_no_sense_are_refused(program, words):
+    run = said_by(program, *words)
+    assert run.returncode == 64 and "usage" in run.stdout
+
+
+def test_samples_are_bounded(program):
+    run = said_by(program, "--json", "--samples", "50", "floor.loop")
+    assert one_side(suite.of_console(run.stdout), "floor.loop")["count"] == 50
+
+
+def test_nothing_to_measure_is_no_success(program):
+    assert said_by(program, "hypercall.null").returncode == 1
+
+
+# ---- results ----------------------------------------------------------------------------------------
+
+def test_lines_are_found_whatever_stands_between_them():
+    text = ('[ 1.5] pvbench: 64 MiB\r\n{"pvbench": 1, "conditions": {"xen": "4.17"}}\r\n# table\r\n'
+            + json.dumps(line("a.b", 1)) + '\r\n{"name": "broken", "uni\r\n{"skipped": "c.d", "reason": "no"}\n')
+    found = suite.of_console(text)
+    assert [probe["name"] for probe in found["probes"]] == ["a.b"]
+    assert found["conditions"]["ours_guest"] == {"xen": "4.17"} and found["skipped"] == {"ours": {"c.d": "no"}}
+
+
+def test_rounds_become_one_distribution():
+    found = collected((1, "ours", line("a.b", 10, 10, 10, 20)), (2, "ours", line("a.b", 30, 30, 30, 30)))
+    one = one_side(found, "a.b")
+    assert one["count"] == 8 and one["min"] == 10 and one["max"] == 30 and one["p50"] == 20
+    assert one["rounds"] == [10, 30] and one["steal_ns"] == 10 and one["mean"] == 21.25
+
+
+def test_a_ratio_is_that_of_rounds_not_of_all():
+    found = collected((1, "ours", line("a.b", 10)), (1, "linux", line("a.b", 20)),
+                      (2, "ours", line("a.b", 100)), (2, "linux", line("a.b", 100)),
+                      (3, "ours", line("a.b", 10)), (3, "linux", line("a.b", 8)), (4, "ours", line("a.b", 1)))
+    assert found["probes"][0]["ratio"] == {"median": 1.0, "lo": 0.5, "hi": 1.25}
+
+
+def test_structure_of_the_results():
+    found = collected((1, "ours", line("a.b", 10)), (1, "linux", line("a.b", 20)),
+                      (1, "ours", line("a.c", 7, unit="1/s", better="higher")), (1, "linux", line("only.there", 1)))
+    assert set(found) >= {"conditions", "probes"} and json.loads(json.dumps(found)) == found
+    assert [probe["name"] for probe in found["probes"]] == ["a.b", "a.c"]
+    for probe in found["probes"]:
+        assert set(probe) == {"name", "unit", "better", "ours", "linux", "ratio"}
+        assert probe["better"] in ("lower", "higher")
+        for key in ("min", "p50", "p90", "p99", "p99.9", "max", "mean", "count"):
+            assert isinstance(probe["ours"][key], (int, float))
+    assert found["probes"][1]["linux"] is None and found["probes"][1]["ratio"] is None
+
+
+def test_targets_take_the_side_they_name():
+    found = collected((1, "ours", line("hypercall.null", 126)), (1, "ours", line("hypercall.unknown", 120)),
+                      (1, "ours", line("thread.switch", 60)), (1, "linux", line("thread.switch", 100)))
+    assert {text: (value, limit) for text, value, limit in suite.targets(found)} == {
+        "hypercall.null / hypercall.unknown": (1.05, 1.05), "thread.switch / Linux's": (0.6, 0.5)}
+
+
+def test_worse_than_linux_is_said_beyond_noise_and_whatever_is_better():
+    found = collected(*((1, who, line(f"{name}.{unit}", value, unit=unit, better=better))
+                        for unit, better in (("ns", "lower"), ("1/s", "higher"))
+                        for name, ours in (("same", 102), ("more", 120), ("less", 80))
+                        for who, value in (("ours", ours), ("linux", 100))))
+    marked = [row.split()[0] for row in suite.table(found).splitlines() if row.endswith(" *")]
+    assert marked == ["more.ns", "less.1/s"]
+
+
+def rounds_of(name, *values, **more):
+    return collected(*((turn, "ours", line(name, value, **more)) for turn, value in enumerate(values)))
+
+
+def test_a_change_counts_beyond_the_noise_of_both():
+    def verdict(old, new, **more):
+        return list(suite.compare(rounds_of("a.b", *old, **more), rounds_of("a.b", *new, **more)))[0][-1]
+    assert verdict((100, 100, 101), (110, 111, 110)) == "WORSE"
+    assert verdict((100, 100, 101), (90, 90, 91)) == "better"
+    assert verdict((100, 100, 101), (90, 90, 91), unit="1/s", better="higher") == "WORSE"
+    assert verdict((100, 100, 100), (102, 102, 102)) == ""
+    assert verdict((100, 120, 90), (110, 111, 110)) == ""
+    assert verdict((100,), (108,)) == ""
+    assert verdict((100,), (125,)) == "WORSE"
+
+
+def test_the_comparison_is_a_table_to_paste():
+    text = suite.comparison(rounds_of("a.b", 100, 100), rounds_of("a.b", 200, 200))
+    assert "| a.b | ns | 100.0 | 200.0 | +100.0% | 3.0% | WORSE |" in text
+    assert "0 of 1 probes did not change" in text
+
+
+# ---- the page ---------------------------------------------------------------------------------------
+
+class Page(html.parser.HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.links, self.depth = [], [], [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("src", "href", "xlink:href", "action"):
+                self.links.append(value)
+
+
+@pytest.fixture(name="page", scope="module")
+def page_of_a_report(tmp_path_factory):
+    source = tmp_path_factory.mktemp("report") / "results.json"
+    source.write_text(json.dumps(collected(
+        *((1, who, line(name, *range(100, 200)))
+          for who in ("ours", "linux") for name in ("hypercall.null", "trap.page_fault", "evtchn.thread.handler",
+                                                    "evtchn.thread.wake", "blk.read.4k.d1")),
+        *((1, "ours", line(f"blk.split.{part}", 100)) for part in ("submit", "backend", "wake")),
+        *((1, "ours", line(f"blk.read.{size}.d{depth}.mbps", 100, unit="MB/s", better="higher"))
+          for size in ("512", "4k") for depth in (1, 8)),
+        (1, "linux", {"skipped": "grant.<map>", "reason": "not there"}))))
+    subprocess.run([TOP / "bench/report", source], check=True)
+    return source.with_suffix(".html").read_text()
+
+
+def test_the_page_needs_nothing_from_outside(page):
+    found = Page(page)
+    assert all(link.startswith("#") for link in found.links)
+    assert not re.search(r"url\((?!#)|@import|<script", page)
+
+
+def test_the_page_has_its_plots_and_no_identifier_twice(page):
+    found = Page(page)
+    # Four families of latencies, throughput, a timeline of events and one of a block.
+    assert found.tags.count("svg") == 7
+    assert len(found.ids) == len(set(found.ids))
+    assert "svg" in found.tags and page.count("<path") > 20
+
+
+def test_the_page_names_what_is_missing(page):
+    assert "grant.&lt;map&gt;" in page and "not there" in page
+
+
+def test_a_console_log_gives_the_same(tmp_path):
+    log = tmp_path / "console.log"
+    log.write_text("noise\r\n" + json.dumps(line("hypercall.null", 100, 101)) + "\r\n")
+    subprocess.run([TOP / "bench/report", log], check=True)
+    assert "hypercall.null" in (tmp_path / "console.html").read_text()
+    assert one_side(json.loads((tmp_path / "console.log.json").read_text()), "hypercall.null")["count"] == 2
+
+
+def test_a_log_without_results_says_what_to_do(tmp_path):
+    log = tmp_path / "console.log"
+    log.write_text("nothing\n")
+    run = subprocess.run([TOP / "bench/report", log], text=True, capture_output=True)
+    assert run.returncode != 0 and "--json" in run.stderr
