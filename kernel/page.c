@@ -19,7 +19,7 @@
  *    buddy's state is an atomic load: whatever it finds, it is PAGE_FREE only if it is free.
  * I4 A cache changes under its lock, which is above that one. Its pages are PAGE_CACHED.
  * I5 No allocation fails for what a cache has: before it does, it holds the locks of all caches and
- * has emptied them. They are taken from the newest to the oldest.
+ *    has emptied them. They are taken from the newest to the oldest.
  */
 #include "kernel/page.h"
 

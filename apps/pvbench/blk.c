@@ -17,6 +17,7 @@
  */
 #include <stdint.h>
 #include <arch/page.h>
+#include "apps/pvbench/diskprobes.h"
 #include "apps/pvbench/handler.h"
 #include "apps/pvbench/probes.h"
 #include "frontends/blkfront/blkfront.h"
@@ -258,43 +259,11 @@ static void run_flush(struct run *r)
     }
 }
 
-#define TRANSFERS(way, op, absent_, destroys_, size_name, size, depth)            \
-    {                                                                             \
-        .run = run_transfers, .arg = SHAPE(op, size, depth), .absent = (absent_), \
-        .destroys = (destroys_), .series = {                                      \
-            NS("blk." way "." size_name ".d" #depth),                             \
-            PER_SECOND("blk." way "." size_name ".d" #depth ".iops"),             \
-            PER_SECOND_OF("blk." way "." size_name ".d" #depth ".mbps", "MB/s")   \
-        }                                                                         \
-    }
-#define READ(size_name, size, depth) \
-    TRANSFERS("read", BLKFRONT_READ, absent_disk, false, size_name, size, depth)
-#define WRITE(size_name, size, depth) \
-    TRANSFERS("write", BLKFRONT_WRITE, absent_writable, true, size_name, size, depth)
+#define OP_READ BLKFRONT_READ
+#define OP_WRITE BLKFRONT_WRITE
 
 const struct probe blk_probes[] = {
-    READ("512", 512, 1),
-    READ("4k", 4096, 1),
-    READ("64k", 65536, 1),
-    READ("1m", 1048576, 1),
-    READ("512", 512, 8),
-    READ("4k", 4096, 8),
-    READ("64k", 65536, 8),
-    READ("1m", 1048576, 8),
-    READ("512", 512, 32),
-    READ("4k", 4096, 32),
-    READ("64k", 65536, 32),
-    WRITE("512", 512, 1),
-    WRITE("4k", 4096, 1),
-    WRITE("64k", 65536, 1),
-    WRITE("1m", 1048576, 1),
-    WRITE("512", 512, 8),
-    WRITE("4k", 4096, 8),
-    WRITE("64k", 65536, 8),
-    WRITE("1m", 1048576, 8),
-    WRITE("512", 512, 32),
-    WRITE("4k", 4096, 32),
-    WRITE("64k", 65536, 32),
+    ALL_TRANSFERS,
     PROBE(run_split, 0, absent_disk, NS("blk.split.submit"), NS("blk.split.backend"),
           NS("blk.split.wake"), NS("blk.split.complete"), NS("blk.split.waiter")),
     PROBE(run_flush, 0, absent_writable, NS("blk.flush")),

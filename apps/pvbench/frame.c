@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <arch/page.h>
 #include <string.h>
+#include "apps/pvbench/inetsum.h"
 #include "apps/pvbench/handler.h"
 #include "apps/pvbench/probes.h"
 #include "frontends/netfront/netfront.h"
@@ -135,17 +136,6 @@ static bool find_peer(void)
     return have_mac;
 }
 
-static uint16_t sum_of(const uint8_t *data, size_t len)
-{
-    uint32_t sum = 0;
-
-    for (size_t i = 0; i + 1 < len; i += 2)
-        sum += (uint32_t)(data[i] << 8 | data[i + 1]);
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~sum;
-}
-
 static void put16(uint8_t *at, unsigned value)
 {
     at[0] = (uint8_t)(value >> 8);
@@ -167,10 +157,10 @@ static void make_echo(size_t len)
     ip[9] = 1;
     memcpy(ip + 12, my_ip, 4);
     memcpy(ip + 16, peer_ip, 4);
-    put16(ip + 10, sum_of(ip, IP));
+    put16(ip + 10, inet_sum(ip, IP));
     icmp[0] = 8;
     icmp[4] = 0x50;
-    put16(icmp + 2, sum_of(icmp, len - ETHER - IP));
+    put16(icmp + 2, inet_sum(icmp, len - ETHER - IP));
 }
 
 /* Why there is no vif to measure on, or NULL. */

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+#include "apps/pvbench/inetsum.h"
 #include "apps/pvbench/lists.h"
 
 #define ECHO_PORT 7007
@@ -117,17 +118,6 @@ static void run_tcp(struct run *r)
 
 /* ---- ICMP ---- */
 
-static uint16_t sum_of(const uint8_t *data, size_t len)
-{
-    uint32_t sum = 0;
-
-    for (size_t i = 0; i + 1 < len; i += 2)
-        sum += (uint32_t)(data[i] << 8 | data[i + 1]);
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~sum;
-}
-
 static void make_echo(uint8_t *packet, size_t len, unsigned number)
 {
     uint16_t sum;
@@ -137,7 +127,7 @@ static void make_echo(uint8_t *packet, size_t len, unsigned number)
     packet[4] = 0x51;
     packet[6] = (uint8_t)(number >> 8);
     packet[7] = (uint8_t)number;
-    sum = sum_of(packet, len);
+    sum = inet_sum(packet, len);
     packet[2] = (uint8_t)(sum >> 8);
     packet[3] = (uint8_t)sum;
 }

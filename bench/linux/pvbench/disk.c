@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "apps/pvbench/diskprobes.h"
 #include "apps/pvbench/lists.h"
 
 #define DEVICE "/dev/xvda"
@@ -130,43 +131,11 @@ static void run_flush(struct run *r)
     }
 }
 
-#define TRANSFERS(way, op, absent_, destroys_, size_name, size, depth)            \
-    {                                                                             \
-        .run = run_transfers, .arg = SHAPE(op, size, depth), .absent = (absent_), \
-        .destroys = (destroys_), .series = {                                      \
-            NS("blk." way "." size_name ".d" #depth),                             \
-            PER_SECOND("blk." way "." size_name ".d" #depth ".iops"),             \
-            PER_SECOND_OF("blk." way "." size_name ".d" #depth ".mbps", "MB/s")   \
-        }                                                                         \
-    }
-#define READ(size_name, size, depth) \
-    TRANSFERS("read", IOCB_CMD_PREAD, absent_disk, false, size_name, size, depth)
-#define WRITE(size_name, size, depth) \
-    TRANSFERS("write", IOCB_CMD_PWRITE, absent_writable, true, size_name, size, depth)
+#define OP_READ IOCB_CMD_PREAD
+#define OP_WRITE IOCB_CMD_PWRITE
 
 const struct probe disk_probes[] = {
-    READ("512", 512, 1),
-    READ("4k", 4096, 1),
-    READ("64k", 65536, 1),
-    READ("1m", 1048576, 1),
-    READ("512", 512, 8),
-    READ("4k", 4096, 8),
-    READ("64k", 65536, 8),
-    READ("1m", 1048576, 8),
-    READ("512", 512, 32),
-    READ("4k", 4096, 32),
-    READ("64k", 65536, 32),
-    WRITE("512", 512, 1),
-    WRITE("4k", 4096, 1),
-    WRITE("64k", 65536, 1),
-    WRITE("1m", 1048576, 1),
-    WRITE("512", 512, 8),
-    WRITE("4k", 4096, 8),
-    WRITE("64k", 65536, 8),
-    WRITE("1m", 1048576, 8),
-    WRITE("512", 512, 32),
-    WRITE("4k", 4096, 32),
-    WRITE("64k", 65536, 32),
+    ALL_TRANSFERS,
     PROBE(run_flush, 0, absent_writable, NS("blk.flush")),
 };
 PROBES_END(disk_probes);

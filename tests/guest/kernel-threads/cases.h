@@ -9,37 +9,10 @@
 #include "lib/base/atomic.h"
 #include "lib/base/errno.h"
 #include "tests/guest/check.h"
+#include "tests/guest/threads.h"
 
 extern const struct test_case scheduler_cases[], lock_cases[], state_cases[];
 extern const size_t nr_scheduler_cases, nr_lock_cases, nr_state_cases;
-
-static inline struct thread *start(enum prio prio, void (*fn)(void *), void *arg)
-{
-    struct thread *t;
-
-    if (thread_create("test", prio, 16384, fn, arg, &t) != 0)
-        panic("no memory for a thread");
-    return t;
-}
-
-static inline void join_all(struct thread **t, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        thread_join(t[i]);
-}
-
-static inline void spin_for(nsec_t ns)
-{
-    nsec_t end = time_now() + ns;
-
-    while (time_now() < end)
-        ;
-}
-
-static inline void sleep_for(nsec_t ns)
-{
-    thread_sleep_until(time_now() + ns);
-}
 
 #define MS NSEC_PER_MSEC
 

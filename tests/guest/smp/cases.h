@@ -17,6 +17,7 @@
 #include "lib/base/atomic.h"
 #include "lib/base/errno.h"
 #include "tests/guest/check.h"
+#include "tests/guest/threads.h"
 
 /* Those named (pair) need two CPUs. */
 extern const struct test_case sched_cases[], pair_sched_cases[], lock_cases[], pair_lock_cases[],
@@ -66,34 +67,6 @@ static inline void allow_all(struct thread *t)
 static inline void pin(unsigned cpu)
 {
     allow_only(thread_current(), cpu);
-}
-
-static inline struct thread *start(enum prio prio, void (*fn)(void *), void *arg)
-{
-    struct thread *t;
-
-    if (thread_create("test", prio, 16384, fn, arg, &t) != 0)
-        panic("no memory for a thread");
-    return t;
-}
-
-static inline void join_all(struct thread **t, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        thread_join(t[i]);
-}
-
-static inline void spin_for(nsec_t ns)
-{
-    nsec_t end = time_now() + ns;
-
-    while (time_now() < end)
-        cpu_relax();
-}
-
-static inline void sleep_for(nsec_t ns)
-{
-    thread_sleep_until(time_now() + ns);
 }
 
 /* Sleep until (cond), which others make true, or for PATIENCE: whether it came true. */
