@@ -128,6 +128,8 @@ $(error there is no $(APP)/app.mk; make new APP=$(APP) writes one)
 endif
 endif
 app-name := $(notdir $(abspath $(APP)))
+# For `make run` and the like: a job for each CPU, unless the user said how many.
+build = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # ---- targets ---------------------------------------------------------------------------------------
 .PHONY: all deps run test test-long bench check clean distclean help new format guest-tests system-apps image-info bundle
@@ -140,21 +142,22 @@ run: ## a page served by a PV domain on real Xen; or APP=DIR [ROOT=DIR] [ARGS='.
 	@$(if $(APP),:,echo 'make run: needs 2 GB of disk below $(BUILD)/ and 2.5 GB of memory; the first time also 250 MB of downloads' && \
 	    echo '          besides packages of the system, and some 3 minutes on two idle cores; later half a minute')
 	@tools/setup build run
-	@$(MAKE) --no-print-directory $(if $(APP),all,httpd)
+	@$(build) $(if $(APP),all,httpd)
 	@BUILD='$(BUILD)' PORT='$(PORT)' ONCE='$(ONCE)' \
 	    $(if $(APP),tools/run-app $(app-name),tools/demo)
 test: ## everything that has a verdict; the last line is the sum
 	@tools/setup build run test
-	@$(MAKE) --no-print-directory all guest-tests system-apps
-	@$(MAKE) --no-print-directory CHECK_LOCKS=1 guest-tests
+	@$(build) all guest-tests system-apps
+	@$(build) CHECK_LOCKS=1 guest-tests
 	@BUILD='$(BUILD)' DEPS='$(DEPS)' tests/run
 bench: ## figures beside a Linux PV domU; ROUNDS=5, ONCE=1, ONLY='latency boot http tcp disk least', BASE=old-results.json
 	@tools/setup build run bench
-	@$(MAKE) --no-print-directory hello httpd pvbench $(notdir $(BENCH_APPS))
+	@$(build) hello httpd pvbench $(notdir $(BENCH_APPS))
 	@BUILD='$(BUILD)' ROUNDS='$(ROUNDS)' ONCE='$(ONCE)' ONLY='$(ONLY)' VCPUS='$(VCPUS)' BASE='$(BASE)' bench/run
 test-long: ## make test and what takes hours more: a soak on several CPUs (SOAK=3600), a hundred rounds of threads and hot-plug (LOOPS=100), crowds against httpd
 	@SYSTEM_FULL=1 $(MAKE) --no-print-directory test
 check: ## the quick part: layers, host tests, tools
+	@$(build) deps
 	@BUILD='$(BUILD)' DEPS='$(DEPS)' tests/run layers trust docs tools lab-host host
 new: ## a template of an app in APP=DIR
 	@tools/new-app '$(APP)'
