@@ -114,6 +114,7 @@ $(OUT)/images/$(2): $(OUT)/images/$(2).debug
 	@strip -o $$@ $$<
 .PHONY: $(2)
 $(2): $(OUT)/images/$(2) $(OUT)/images/$(2).cfg ## build one image
+	@:
 $(OUT)/images/$(2).cfg: tools/domain-config $(OUT)/images/$(2)
 	@tools/domain-config $(2) $(wildcard $(1)/domain.cfg) >$$@
 endef
