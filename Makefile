@@ -38,7 +38,8 @@ BENCH_APPS := $(sort $(patsubst %/,%,$(dir $(wildcard bench/apps/*/app.mk))))
 # ---- flags -----------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
     -Wwrite-strings -Werror
-OURS := -I. -Iarch/x86/include $(XEN_INC) -D__XEN_INTERFACE_VERSION__=0x00040e00 \
+# -fno-unroll-loops: clang's way with loops costs a small image 6 KiB.
+OURS := -I. -fno-unroll-loops -Iarch/x86/include $(XEN_INC) -D__XEN_INTERFACE_VERSION__=0x00040e00 \
     -DPARAVANE_VERSION='"$(VERSION)"' $(if $(CHECK_LOCKS),-DCHECK_LOCKS) -MMD -MP
 SSP := -fstack-protector-strong -mstack-protector-guard=global -fstack-clash-protection
 POSIX_INC := -isystem lib/posix/include -isystem lib/net/include

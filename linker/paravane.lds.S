@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One image: text R-X, read-only data R--, data RW-, each on pages of its own, from the bottom of
- * the direct map (pfn 0). Physical addresses count from 0, so that PADDR_OFFSET 0 is right.
+ * the direct map (pfn 0). Physical addresses count from 0, so that PADDR_OFFSET 0 is right. In the
+ * file nothing is on pages: domain builders copy segments, and padding would be a tenth of a small
+ * image (-z max-page-size; .bss, which is aligned to more, is a segment of its own for that).
  */
 #include <arch/layout.h>
 
@@ -15,6 +17,7 @@ PHDRS
     rodata PT_LOAD FLAGS(4);
     data PT_LOAD FLAGS(6);
     tls PT_TLS FLAGS(4);
+    bss PT_LOAD FLAGS(6);
     note PT_NOTE FLAGS(4);
 }
 
@@ -64,7 +67,7 @@ SECTIONS
     SECTION(.bss) {
         *(.bss.stacks)
         *(.bss .bss.* COMMON)
-    } :data
+    } :bss
     image_end = .;
 
     .comment 0 : { *(.comment) } :NONE

@@ -50,7 +50,7 @@ LIBC_CFLAGS = $(TARGET_CFLAGS) $(NEWLIB_DEFINES) -nostdinc \
 COMPILER_INC = $(or $(COMPILER_INC_$(CC)),$(eval COMPILER_INC_$(CC) := \
     $(shell $(CC) -print-file-name=include))$(COMPILER_INC_$(CC)))
 TARGET_LDFLAGS := -nostdlib -static -no-pie -Wl,--gc-sections \
-    -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--build-id=none
+    -Wl,-z,noexecstack -Wl,-z,max-page-size=64 -Wl,--build-id=none
 
 # --- what is where ---
 

@@ -101,10 +101,12 @@ def test_changed_header_rebuilds_what_includes_it(copy):
 
 
 @pytest.mark.skipif(not shutil.which("clang"), reason="apt-get install clang")
-def test_clang_builds_what_boots(copy):
+def test_clang_builds_what_is_small_and_boots(copy):
     tree, _ = copy
     make(tree, tree / "build-clang", "CC=clang", "hello")
-    assert "Hello from Paravane." in lab(tree / "build-clang/images/hello")
+    hello = tree / "build-clang/images/hello"
+    assert hello.stat().st_size <= HELLO_LIMIT
+    assert "Hello from Paravane." in lab(hello)
 
 
 def test_app_outside_of_the_tree_boots(copy, app):
