@@ -6,7 +6,7 @@
  *   evtchn.send             notifying a port that is masked and has its event already: the
  *                           hypercall alone
  *   evtchn.self.handler     notifying one that is not: until the first line of its handler;
- *     .return                 from the handler's last line back to the sender (iret hypercall)
+ *     .return                 from the handler's last line back to the sender (IRETQ)
  *   evtchn.thread.handler   the same send, by a thread of lower priority; until the handler,
  *     .wake                   from the handler, which wakes a thread, to that thread's next line,
  *     .total                  both

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Exceptions: Xen sees them first and bounces those of a guest to the guest's own entry; the way
- * back is the iret hypercall.
+ * back needs no Xen.
  *
  *   trap.breakpoint   int3 -> our handler -> behind the int3
  *   trap.page_fault   a read where nothing is mapped -> our handler -> behind the read, in all;
@@ -9,9 +9,8 @@
  *     .return           from its last line on
  *   trap.iret         the iret hypercall alone: on from a frame that we made, to the next
  *                     instruction
- *   trap.iretq        the same frame taken by the processor's own instruction. The difference is
- *                     what a return without Xen would save, where it is allowed (it cannot unmask
- *                     upcalls)
+ *   trap.iretq        the same frame taken by the processor's own instruction, as our kernel's
+ *                     entry.S does: the difference is what it saves
  */
 #include <stdint.h>
 #include <arch/hypercall.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every way in from Xen, and the one way back: the iret hypercall.
+ * Every way in from Xen, and the way back, which needs no Xen.
  *
  * Xen pushes onto the current stack, aligned down to 16:        entry.S makes of it struct regs:
  *
@@ -10,6 +10,15 @@
  *               rip  cs  rflags  rsp  ss                                  rip  cs  rflags  rsp  ss
  *
  * which keeps %rsp 16-aligned at the calls into C. rflags.IF in the frame is the upcall mask to restore.
+ *
+ * A frame is taken back by IRETQ: a PV kernel returns from ring 3 to ring 3, and the processor leaves IF
+ * alone there. What remains of the iret hypercall's work is the mask. It is lifted in the return window, when
+ * all registers but those of the frame are the interrupted code's again:
+ *
+ * E1 Nothing stays pending: what came under the mask is looked for after lifting it, what comes later Xen delivers.
+ * E2 An event in the window takes the place of the frame that was being returned to: its registers are moved up to
+ *    that frame, and its own frame is forgotten. So no storm lets the stack grow.
+ * E3 An NMI returns by the hypercall, which lets Xen send the next one.
  */
 #define __ASSEMBLY__ /* for Xen's headers, some of which know no other name */
 #include <arch/cpu_impl.h>
@@ -39,12 +48,7 @@
         cld
 .endm
 
-        .text
-
-/* void regs_return(void): %rsp at a struct regs. Interrupted code goes on, mask as it was. */
-        .globl regs_return
-        .type regs_return, @function
-regs_return:
+.macro LOAD_REGS
         pop     %r15
         pop     %r14
         pop     %r13
@@ -61,6 +65,34 @@ regs_return:
         pop     %rsi
         pop     %rdi
         add     $16, %rsp               /* vector, error code */
+.endm
+
+        .text
+
+/* %rsp at a struct regs: interrupted code goes on, mask as it was. */
+        .type regs_return, @function
+regs_return:
+        LOAD_REGS
+        orb     $3, 8(%rsp)             /* cs: Xen calls it ring 0's, since it is the kernel's */
+        testb   $2, 17(%rsp)            /* rflags.IF */
+        jz      1f
+        .globl return_window, return_window_end
+return_window:
+        movb    $0, %gs:PCPU_UPCALL_MASK
+        cmpb    $0, %gs:PCPU_UPCALL_PENDING
+        jne     2f
+1:      iretq
+2:      movb    $1, %gs:PCPU_UPCALL_MASK
+return_window_end:
+        push    $0                      /* as though Xen had told of it */
+        push    $EVENT_VECTOR
+        jmp     event_common
+        .size regs_return, . - regs_return
+
+/* The same after an NMI (E3). */
+        .type regs_return_by_xen, @function
+regs_return_by_xen:
+        LOAD_REGS
         push    $0                      /* struct iret_context: flags, rcx, r11, rax */
         push    %rcx
         push    %r11
@@ -68,7 +100,7 @@ regs_return:
         mov     $__HYPERVISOR_iret, %eax
         syscall
         ud2
-        .size regs_return, . - regs_return
+        .size regs_return_by_xen, . - regs_return_by_xen
 
 /* Exceptions: on the stack of the interrupted code, events masked (trap table flag). */
         .type exception_common, @function
@@ -76,6 +108,8 @@ exception_common:
         SAVE_REGS
         mov     %rsp, %rdi
         call    trap_handle             /* void trap_handle(struct regs *) */
+        cmpl    $NMI_VECTOR, REGS_VECTOR(%rsp)
+        je      regs_return_by_xen
         jmp     regs_return
         .size exception_common, . - exception_common
 
@@ -136,9 +170,16 @@ event_entry:
         pop     %r11
         push    $0
         push    $EVENT_VECTOR
+event_common:
         SAVE_REGS
         mov     %rsp, %rbx
         mov     %gs:PCPU_EVENT_STACK, %rsp
+        lea     return_window(%rip), %rax
+        mov     REGS_RIP(%rbx), %rcx
+        sub     %rax, %rcx
+        cmp     $return_window_end - return_window, %rcx
+        jb      join_frames
+frames_joined:
         movb    $1, %gs:PCPU_IN_EVENT
         call    evtchn_dispatch
         movb    $0, %gs:PCPU_IN_EVENT
@@ -149,6 +190,18 @@ event_entry:
         je      regs_return
         call    sched_preempt
         jmp     regs_return
+
+/* Of %rbx, all below rip goes up to the frame that was being returned to (E2); last word first, they may overlap. */
+join_frames:
+        lea     REGS_RIP - 8(%rbx), %rsi
+        mov     REGS_RSP(%rbx), %rdi
+        sub     $8, %rdi
+        mov     $REGS_RIP / 8, %ecx
+        std
+        rep movsq
+        cld
+        lea     8(%rdi), %rbx
+        jmp     frames_joined
         .size event_entry, . - event_entry
 
         .section .note.GNU-stack, "", @progbits

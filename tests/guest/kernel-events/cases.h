@@ -14,8 +14,8 @@
 #define MYSELF 0 /* our domain number */
 #define MS NSEC_PER_MSEC
 
-extern const struct test_case event_cases[], grant_cases[];
-extern const size_t nr_event_cases, nr_grant_cases;
+extern const struct test_case event_cases[], grant_cases[], return_cases[];
+extern const size_t nr_event_cases, nr_grant_cases, nr_return_cases;
 
 static inline struct thread *start(enum prio prio, void (*fn)(void *), void *arg)
 {

@@ -12,5 +12,7 @@ int main(int argc, char **argv)
         all[n++] = event_cases[i];
     for (size_t i = 0; i < nr_grant_cases; i++)
         all[n++] = grant_cases[i];
+    for (size_t i = 0; i < nr_return_cases; i++)
+        all[n++] = return_cases[i];
     return census_all(all, n, argc, argv);
 }

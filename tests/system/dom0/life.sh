@@ -39,11 +39,17 @@ test_shutdown_of_who_ignores_sigterm_takes_the_grace() {
     never_says told 'at exit;'
 }
 
+heard_nmis() {
+    [ "$(grep -c 'NMI at 0x' "$(console_of nmi)")" = "$1" ]
+}
+
 test_nmi_is_said_and_survived() {
     create nmi netserver "$vif"
     serves
-    xl trigger nmi nmi
-    await says nmi 'NMI at 0x'
+    for round in 1 2; do # the second is sent only after a return by Xen from the first
+        xl trigger nmi nmi
+        await heard_nmis $round
+    done
     serves
     xl destroy nmi
 }

@@ -5,7 +5,9 @@
 #ifndef ARCH_REGS_H
 #define ARCH_REGS_H
 
+#define REGS_VECTOR 120
 #define REGS_RIP 136
+#define REGS_RSP 160
 #define REGS_SIZE 176
 
 #ifndef __ASSEMBLER__
@@ -18,7 +20,9 @@ struct regs {
     uint64_t rip, cs, rflags, rsp, ss; /* pushed by Xen */
 };
 
+_Static_assert(offsetof(struct regs, vector) == REGS_VECTOR, "entry.S");
 _Static_assert(offsetof(struct regs, rip) == REGS_RIP, "entry.S");
+_Static_assert(offsetof(struct regs, rsp) == REGS_RSP, "entry.S");
 _Static_assert(sizeof(struct regs) == REGS_SIZE, "entry.S");
 #endif
 
