@@ -125,11 +125,12 @@ class Collector:
                 "probes": [self.probe(name) for name in names], "skipped": self.skipped}
 
 
-def of_console(text):
-    """The results of one guest's console: no Linux."""
+def of_consoles(ours, linux=""):
+    """The results of what a guest said, and a Linux guest beside it."""
     collector = Collector()
-    for line in json_lines(text):
-        collector.take(1, "ours", line)
+    for who, text in (("ours", ours), ("linux", linux)):
+        for line in json_lines(text):
+            collector.take(1, who, line)
     return collector.results({"source": "console"})
 
 

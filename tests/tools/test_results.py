@@ -56,7 +56,7 @@ def said_by(program, *words):
 
 def test_what_the_program_prints_is_read(program):
     run = said_by(program, "--json", "--seconds", "0.01", "floor", "malloc.64")
-    found = suite.of_console(run.stdout)
+    found = suite.of_consoles(run.stdout)
     assert [probe["name"] for probe in found["probes"]] == [
         "floor.rdtsc", "floor.stamp", "floor.loop", "malloc.64"]
     conditions = found["conditions"]["ours_guest"]
@@ -70,7 +70,7 @@ def test_what_the_program_prints_is_read(program):
 
 def test_what_is_not_there_is_named_with_the_reason(program):
     run = said_by(program, "--json", "--seconds", "0.01", "net.udp", "hypercall.null", "floor.loop")
-    skipped = suite.of_console(run.stdout)["skipped"]["ours"]
+    skipped = suite.of_consoles(run.stdout)["skipped"]["ours"]
     assert "--peer" in skipped["net.udp.rtt.64"]
     assert "module" in skipped["hypercall.null"]
 
@@ -84,7 +84,7 @@ def test_words_that_make_no_sense_are_refused(program, words):
 
 def test_samples_are_bounded(program):
     run = said_by(program, "--json", "--samples", "50", "floor.loop")
-    assert one_side(suite.of_console(run.stdout), "floor.loop")["count"] == 50
+    assert one_side(suite.of_consoles(run.stdout), "floor.loop")["count"] == 50
 
 
 def test_nothing_to_measure_is_no_success(program):
@@ -96,7 +96,7 @@ def test_nothing_to_measure_is_no_success(program):
 def test_lines_are_found_whatever_stands_between_them():
     text = ('[ 1.5] pvbench: 64 MiB\r\n{"pvbench": 1, "conditions": {"xen": "4.17"}}\r\n# table\r\n'
             + json.dumps(line("a.b", 1)) + '\r\n{"name": "broken", "uni\r\n{"skipped": "c.d", "reason": "no"}\n')
-    found = suite.of_console(text)
+    found = suite.of_consoles(text)
     assert [probe["name"] for probe in found["probes"]] == ["a.b"]
     assert found["conditions"]["ours_guest"] == {"xen": "4.17"} and found["skipped"] == {"ours": {"c.d": "no"}}
 
