@@ -6,7 +6,7 @@
  *                    how often in a second, all together
  */
 #include <stdlib.h>
-#include "apps/pvbench/probes.h"
+#include "apps/pvbench/together.h"
 
 #define PIECES 64
 

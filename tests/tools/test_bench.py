@@ -21,7 +21,7 @@ def bench_run(tmp_path, monkeypatch):
 
 
 def taken(bench, *lines):
-    figures = bench.Figures()
+    figures = bench.Figures(bench.Progress(1, bench.GROUPS))
     for line in lines:
         figures.take(line + "\n")
     return figures

@@ -13,7 +13,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "bench"))
 import results as suite  # noqa: E402
 
-SOURCES = [f"apps/pvbench/{name}.c" for name in "main run report hist floor net malloc".split()]
+SOURCES = [f"apps/pvbench/{name}.c" for name in "main run report hist floor net malloc scale".split()]
 
 
 def line(name, *samples, unit="ns", better="lower", **more):

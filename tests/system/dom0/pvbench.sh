@@ -32,4 +32,13 @@ test_what_needs_a_backend_or_a_peer_was_there() {
     done
 }
 
+# As on a user's host: what make bundle made, in an empty place.
+test_the_bundle_measures_on_a_host() {
+    mkdir host
+    tar -xzf pvbench.tar.gz -C host
+    MEMORY=32 VCPUS=1 host/pvbench/on-xen-host hypercall.null floor.loop blk.flush net.udp.rtt.64 evtchn.peer \
+        smp.wake --seconds 0.05
+    cp host/pvbench/pvbench.log "$shared"
+}
+
 run_checks
