@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A vbd's life: open, serve, connect again, end. How both ends agree is in connect.c, a ring and
- * its thread in queue.c, what happens to a request in request.c, the blocking calls in sync.c.
+ * its thread in queue.c, how a transfer becomes requests and back in those that internal.h draws,
+ * the blocking calls in sync.c.
  *
  * Opening walks the startup diagram of xen/io/blkif.h in the caller's thread. From then on a thread
  * of the device takes responses, and sees to its lives (frontends/common/life.h):

@@ -56,6 +56,7 @@ struct blkfront_io {
     uint64_t order;              /* of submission */
     nsec_t until;                /* after a disconnection: when it ends with -EIO; 0: was in none */
     uint16_t sent, total, parts; /* pages sent, to send; requests that carry them */
+    bool under_way;              /* accepted, and (done) is not due yet */
     bool again;                  /* send it once more when its parts have ended */
     bool flushing;               /* (fua) written, to be flushed */
 };

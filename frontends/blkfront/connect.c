@@ -226,9 +226,10 @@ static void judge_discard(struct blkfront *bf)
 
     if (!IS_POW2(unit) || unit < info->sector_size)
         unit = info->sector_size;
-    info->discard_granularity = unit;
-    info->discard_alignment =
-        IS_ALIGNED(bf->offer.alignment, info->sector_size) ? bf->offer.alignment % unit : 0;
+    store_relaxed(&info->discard_granularity, unit);
+    store_relaxed(&info->discard_alignment, IS_ALIGNED(bf->offer.alignment, info->sector_size)
+                                                ? bf->offer.alignment % unit
+                                                : 0);
     store_relaxed(&info->can_discard, can);
     store_relaxed(&info->can_discard_securely, can && bf->offer.secure);
 }
@@ -240,6 +241,7 @@ static void judge_flush(struct blkfront *bf)
                                      : NO_FLUSH;
 
     store_relaxed(&bf->flush_op, op);
+    bf->flush_else = bf->offer.flush && bf->offer.barrier ? BLKIF_OP_WRITE_BARRIER : NO_FLUSH;
     bf->info.can_flush = op != NO_FLUSH;
 }
 

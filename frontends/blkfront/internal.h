@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What blkfront.c (a vbd's life), connect.c (negotiation), queue.c (a ring and its thread),
- * request.c (a request's life) and pool.c (pages that stay granted) share. */
+/*
+ * What the files of blkfront share: blkfront.c (a vbd's life), connect.c (negotiation), queue.c (a
+ * ring and its thread), sync.c (blocking calls), and the way of a transfer (what programs submit)
+ * to requests (what the wire has) and back:
+ *
+ *     submit.c --> pending --> send.c: up to (segments) pages --> segment.c --> wire.c --> ring
+ *     judge.c         ^                 of neighbours             grants, pool.c             |
+ *                     | again: reconnected, or the                                           v
+ *     transfer.c      | backend cannot do it so                                           answer.c
+ *                     +-------------------- parts of transfers <-- pages revoked or copied <-+
+ *     done(io) <-- finished <-- the last one +
+ *
+ * The queue's mutex guards the ring, slots and lists; (done) is called without it.
+ */
 #ifndef FRONTENDS_BLKFRONT_INTERNAL_H
 #define FRONTENDS_BLKFRONT_INTERNAL_H
 
@@ -15,6 +27,7 @@
 #include "kernel/mutex.h"
 #include "kernel/thread.h"
 
+#define AGAIN 1       /* what became of a request: to be sent once more */
 #define NO_FLUSH 0xff /* no operation's number */
 #define QUEUES_MAX 8
 #define RING_ORDER_MAX 3 /* as many requests as struct slots has */
@@ -76,6 +89,7 @@ struct queue {
     struct list pending;  /* not in the ring yet, or not all of it; oldest first */
     struct list busy;     /* in the ring, all of it, not answered */
     struct list finished; /* its (done) is due */
+    bool due;             /* there is one; read without the lock */
     unsigned nr_held;     /* came while plugged */
     bool kick;            /* the backend is to be notified */
     struct queue_counts counts;
@@ -117,8 +131,8 @@ struct blkfront {
     bool bounce; /* copy through pages for this once, */
     bool pooled; /* or through pages of the pool */
     bool discard_off;
-    uint8_t flush_op;
-    unsigned segments; /* of a request: what backend and memory allow */
+    uint8_t flush_op, flush_else; /* what a flush is; and if the backend cannot do that after all */
+    unsigned segments;            /* of a request: what backend and memory allow */
 
     struct queue *queue[QUEUES_MAX]; /* those that ever were in use */
     unsigned nr_queues;              /* those in use, 1 at least */
@@ -170,26 +184,83 @@ void blkfront_queue_close(struct queue *q, int status);
 bool blkfront_is_serving(const struct blkfront *bf);
 void blkfront_wake(struct blkfront *bf);
 
-/* ---- request.c ---- */
+/* The lock; when it is given back the backend is notified and the thread woken if that is due. */
+void blkfront_lock(struct queue *q);
+void blkfront_unlock(struct queue *q);
+
+/* ---- judge.c ---- */
 
 /* Do these sectors lie on the disk, and on its units? */
 bool blkfront_lies_within(const struct blkfront *bf, uint64_t sector, uint64_t n);
-
 /* May (io) be sent as things are? 0, -EINVAL, -EROFS, -EOPNOTSUPP. */
 int blkfront_judge(const struct blkfront *bf, const struct blkfront_io *io) MUST_CHECK;
-/* What is pending goes as far as it can. */
-void blkfront_queue_pump(struct queue *q);
-/* Complete all that was answered or needs no answer, move pending on, give the EOI. */
-void blkfront_queue_work(struct queue *q);
+/* The part of the discard (io) that the disk can do, from (first) on: whole units of its
+ * granularity, but all of a secure one. May be 0. */
+uint64_t blkfront_discardable(const struct blkfront *bf, const struct blkfront_io *io,
+                              uint64_t *first);
+
+/* ---- transfer.c; the queue's lock is held but where it says queue ---- */
+
+/* The first sector of page (i) of (io), and the bytes in it. */
+static inline uint64_t blkfront_sector_of(const struct blkfront_io *io, unsigned i)
+{
+    return io->sector + (uint64_t)i * (PAGE_SIZE / BLKFRONT_SECTOR);
+}
+
+static inline uint32_t blkfront_bytes_of_page(const struct blkfront_io *io, unsigned i)
+{
+    return MIN(io->len - i * (uint32_t)PAGE_SIZE, (uint32_t)PAGE_SIZE);
+}
+
+void blkfront_io_accept(struct queue *q, struct blkfront_io *io);
+/* Its (done) is due. */
+void blkfront_io_finish(struct queue *q, struct blkfront_io *io, int status);
+/* It cannot be sent any more; it fails when the parts that were sent have ended. */
+void blkfront_io_give_up(struct queue *q, struct blkfront_io *io);
+/* (req) is in the ring; and has ended with (status): 0, -errno, AGAIN. */
+void blkfront_request_sent(struct queue *q, struct request *req);
+void blkfront_request_ended(struct queue *q, struct request *req, int status);
 /* Call the (done) of all that has finished. */
 void blkfront_queue_finish(struct queue *q);
-/* Every request in flight is taken back, its pages revoked or in quarantine. */
-void blkfront_queue_abandon(struct queue *q, int status);
+/* Nothing is in flight: what is pending, some of it sent or not, begins anew. */
+void blkfront_queue_restart(struct queue *q);
 /* All that is pending and was to wait until (now) at most ends with (status). When the next one is
  * due. */
 nsec_t blkfront_queue_expire(struct queue *q, nsec_t now, int status);
 /* All that waits in (from) waits in (to), in the order of submission. */
 void blkfront_queue_move(struct queue *from, struct queue *to);
+
+/* ---- send.c ---- */
+
+/* What is pending goes as far as it can. With the lock held; without. */
+void blkfront_pump(struct queue *q);
+void blkfront_queue_pump(struct queue *q);
+
+/* ---- segment.c ---- */
+
+/* Fill in the rest of (seg), of which transfer and page are known. The lock is held. */
+int blkfront_segment_grant(struct queue *q, struct segment *seg) MUST_CHECK;
+/* Undo that for what no backend ever saw. The lock is held. */
+void blkfront_segment_ungrant(struct queue *q, struct segment *seg);
+/* The backend is done with it; (take): its data counts. False: it does not let the page go. Without
+ * the lock; a page of the pool is still to be put back. */
+bool blkfront_segment_take_back(struct segment *seg, bool take) MUST_CHECK;
+/* The page of descriptors that a long request needs. The lock is held. */
+int blkfront_indirect_get(struct queue *q, struct request *req) MUST_CHECK;
+void blkfront_indirect_put(struct queue *q, struct request *req);
+
+/* ---- wire.c ---- */
+
+/* The request of (slot) into the ring, not yet published. The lock is held. */
+void blkfront_wire_put(struct queue *q, unsigned slot);
+
+/* ---- answer.c ---- */
+
+/* Complete all that was answered or needs no answer, move pending on, give the EOI. */
+void blkfront_queue_work(struct queue *q);
+/* Every request in flight is taken back, its pages revoked or in quarantine. Its transfers are
+ * pending again, or end with (status) if that is not 0. */
+void blkfront_queue_abandon(struct queue *q, int status);
 
 /* ---- pool.c ---- */
 

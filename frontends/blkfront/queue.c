@@ -23,6 +23,31 @@
 
 #define REPOLL NSEC_PER_SEC
 
+/* ---- the lock, and what is due when it is given back ---- */
+
+void blkfront_lock(struct queue *q)
+{
+    mutex_lock(&q->lock);
+}
+
+void blkfront_unlock(struct queue *q)
+{
+    bool notify = q->kick;
+    port_t port = notify ? q->port : PORT_NONE; /* what it is later harms nobody */
+    bool wake = !list_empty(&q->finished);
+
+    q->kick = false;
+    store_release(&q->due, wake);
+    q->counts.notifies += notify;
+    mutex_unlock(&q->lock);
+    if (notify) {
+        blkfront_note(q->bf, BLKFRONT_NOTIFY);
+        (void)evtchn_notify(port);
+    }
+    if (wake)
+        waitq_wake_all(&q->work);
+}
+
 /* ---- serving ---- */
 
 bool blkfront_is_serving(const struct blkfront *bf)
@@ -32,7 +57,7 @@ bool blkfront_is_serving(const struct blkfront *bf)
 
 static bool has_work(struct queue *q)
 {
-    return load_acquire(&q->owed) || !list_empty(&q->finished);
+    return load_acquire(&q->owed) || load_acquire(&q->due);
 }
 
 /* The first queue's thread is also the device's. */

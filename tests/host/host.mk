@@ -18,8 +18,7 @@ host-modules := \
     kernel/xswire.c kernel/xswatch.c kernel/xenstore.c kernel/lifecycle.c \
     kernel/hotplug.c \
     frontends/common/xenbus.c frontends/common/life.c frontends/netfront/netfront.c frontends/netfront/tx.c \
-    frontends/netfront/segment.c frontends/netfront/rx.c frontends/blkfront/blkfront.c frontends/blkfront/request.c \
-    frontends/blkfront/connect.c frontends/blkfront/queue.c frontends/blkfront/pool.c frontends/blkfront/sync.c \
+    frontends/netfront/segment.c frontends/netfront/rx.c $(wildcard frontends/blkfront/*.c) \
     lib/fs/block.c lib/fs/memdev.c lib/fs/erofs.c \
     lib/libc/chacha.c lib/libc/timespec.c \
     lib/posix/fd.c lib/posix/poll.c lib/posix/select.c lib/posix/pipe.c lib/posix/park.c \

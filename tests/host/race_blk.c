@@ -5,8 +5,9 @@
  * out of order, tells of it or not, and is killed and replaced by one with other features at any
  * moment. Xen and the store are as little as that needs.
  *
- * Promises: every transfer ends once; what a thread wrote it reads back; at the end no grant, no
- * page and no piece of heap is left. Prints nothing and returns 0 when all is well.
+ * Promises: every transfer ends once, or was taken back; what a thread wrote it reads back; at the
+ * end no grant, no page and no piece of heap is left. Prints nothing and returns 0 when all is
+ * well.
  */
 #include <arch/cpu.h>
 #include <pthread.h>
@@ -643,6 +644,41 @@ static void *backend(void *arg)
 static bool over;
 static unsigned long transfers;
 
+/* A transfer that is taken back is over: its (done) is not called, or is in a moment. */
+static bool is_done[SUBMITTERS];
+static unsigned long cancelled, too_late;
+
+static void on_done(struct blkfront_io *io)
+{
+    store_release((bool *)io->arg, true);
+}
+
+static void take_back(unsigned me)
+{
+    static uint8_t data[SUBMITTERS][512];
+    struct blkfront_io io = {.op = BLKFRONT_READ, .copy = true, .nr_pages = 1, .len = 512};
+
+    io.page[0] = data[me];
+    io.done = on_done;
+    io.arg = &is_done[me];
+    store_relaxed(&is_done[me], false);
+    if (blkfront_submit(device, &io) != 0)
+        panic("a transfer was not taken");
+    usleep(random_below(500));
+    if (blkfront_cancel(device, &io)) {
+        memset(data[me], 0, sizeof(data[me])); /* ours again */
+        atomic_add(&cancelled, 1);
+        if (load_acquire(&is_done[me]))
+            panic("cancelled and done");
+        return;
+    }
+    atomic_add(&too_late, 1);
+    if (load_acquire(&io.under_way))
+        panic("neither cancelled nor about to be done");
+    while (!load_acquire(&is_done[me]))
+        sched_yield();
+}
+
 static void submitter(void *arg)
 {
     unsigned me = (unsigned)(uintptr_t)arg;
@@ -665,6 +701,8 @@ static void submitter(void *arg)
         }
         if (random_below(10) == 0 && blkfront_flush(device) != 0)
             panic("a flush failed");
+        if (random_below(3) == 0)
+            take_back(me);
         if (random_below(5) == 0) {
             blkfront_plug(device);
             blkfront_unplug(device);
@@ -696,8 +734,9 @@ int main(void)
     for (unsigned i = 0; i < SUBMITTERS; i++)
         thread_join(threads[i]);
     blkfront_get_info(device, &info);
-    if (info.reconnects < 5 || transfers < 100)
-        panic("only %u reconnects, %lu transfers", (unsigned)info.reconnects, transfers);
+    if (info.reconnects < 5 || transfers < 100 || cancelled == 0 || too_late == 0)
+        panic("only %u reconnects, %lu transfers, %lu taken back, %lu too late",
+              (unsigned)info.reconnects, transfers, cancelled, too_late);
     blkfront_close(device);
     store_release(&stop, true);
     pthread_join(back, NULL);

@@ -1695,6 +1695,49 @@ TEST(blkfront, fua_is_a_write_and_a_flush)
     }
 }
 
+/* A write whose flush is refused is sent again, before its neighbour of which some is in flight:
+ * it does not run into the middle of that one. */
+TEST(blkfront, a_transfer_sent_in_part_is_no_neighbour_of_one_that_is_sent_again)
+{
+    static struct trial single[30], again, part;
+
+    begin();
+    blk.hold = true;
+    prepare(&again, BLKFRONT_WRITE, 0, 1);
+    prepare(&part, BLKFRONT_WRITE, 8, 32);
+    for (unsigned i = 0; i < 32; i++)
+        fill_random(part.io.page[i], 4096);
+    again.io.fua = true;
+    CHECK_EQ(blkfront_submit(bf, &again.io), 0);
+    fakexen_settle();
+    fake_blk_do(&blk, 0); /* written; its flush is now held */
+    back_ring_push(&blk.ring);
+    fakexen_settle();
+    for (unsigned i = 0; i < 30; i++) {
+        prepare(&single[i], BLKFRONT_READ, 1024 + 16 * i, 1);
+        CHECK_EQ(blkfront_submit(bf, &single[i].io), 0);
+    }
+    CHECK_EQ(blkfront_submit(bf, &part.io), 0);
+    fakexen_settle();
+    CHECK_EQ(blk.nr_held, 32);
+    CHECK_EQ(part.io.sent, 11);
+    blk.skip = refuse_flush;
+    fake_blk_do(&blk, 0);
+    back_ring_push(&blk.ring);
+    fakexen_settle();
+    blk.hold = false;
+    fake_blk_release(&blk);
+    fakexen_settle();
+    CHECK(again.ended == 1 && again.io.status == 0 && part.ended == 1 && part.io.status == 0);
+    for (unsigned i = 0; i < 32; i++)
+        CHECK_MEM(blk.data + 4096 * (1 + i), part.io.page[i], 4096);
+    for (unsigned i = 0; i < 30; i++)
+        dispose(&single[i]);
+    dispose(&again);
+    dispose(&part);
+    end();
+}
+
 /* After a flush, nothing written before it is lost with the power. */
 TEST(blkfront, a_flush_covers_what_was_written)
 {
@@ -1746,6 +1789,9 @@ TEST(blkfront, discards_what_is_not_wanted)
         {"1", "0", "4096", "0", 10, 20, false, 0, 16, 24},
         {"1", "0", "4096", "0", 10, 10, false, 0, 0, 0},
         {"1", "0", "4096", "1024", 0, 30, false, 0, 2, 26},
+        {"1", "0", "4096", "3584", 0, 1, false, 0, 0, 0}, /* before the first unit */
+        {"1", "0", "4096", "3584", 0, 20, false, 0, 7, 15},
+        {"1", "0", "4096", "3584", 2040, 8, false, 0, 0, 0},
         {"1", "1", "4096", "0", 10, 20, true, 0, 10, 30},
         {"1", "0", "512", "0", 10, 20, true, -EOPNOTSUPP, 0, 0},
         {"0", "0", "512", "0", 10, 20, false, -EOPNOTSUPP, 0, 0},
