@@ -10,9 +10,9 @@ import re
 import statistics
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
-# Less than this between two runs is never called a change; of a run of one round, whose spread nobody knows,
-# less than the second.
-NOISE, NOISE_OF_ONE = 0.03, 0.10
+# Less than this between two runs is never called a change. Of a run of one round it is less than twice the second:
+# another boot of the same build gave medians up to a fifth apart (a round trip in dom0), mostly less than a tenth.
+NOISE, NOISE_OF_ONE = 0.03, 0.12
 
 # What ours is to be at most, in multiples of (whose, probe); by the value named.
 TARGETS = [
@@ -185,13 +185,22 @@ def table(results):
     return "\n".join(lines)
 
 
+def median_range(one):
+    """How far the median may be off, as the samples next to it say: three times what their number alone would allow, since
+    they resemble each other."""
+    count, buckets = one["count"], one["buckets"]
+    half = min(0.4, 3 / count ** 0.5)
+    return (quantile(buckets, count, 0.5 + half) - quantile(buckets, count, 0.5 - half)) / one["p50"]
+
+
 def spread(one):
-    """How far the rounds of a side lie apart, as a share of their median."""
+    """What two runs of the same thing may differ by, as a share of the median: how far the rounds of a side lie apart; of a
+    single round what its own samples say."""
     rounds = one["rounds"]
     middle = statistics.median(rounds)
-    if len(rounds) < 2 or middle == 0:
-        return NOISE_OF_ONE
-    return (max(rounds) - min(rounds)) / middle
+    if len(rounds) > 1 and middle:
+        return (max(rounds) - min(rounds)) / middle
+    return max(NOISE_OF_ONE, median_range(one), (one["ci"] or 0) / (one["mean"] or 1))
 
 
 def compare(old, new):

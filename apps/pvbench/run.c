@@ -8,6 +8,7 @@
 #define WARM_SHARE 10 /* of the time: a tenth */
 #define ROUNDS_LEAST 5
 #define WINDOW_NS 10000000ULL
+#define WINDOWS_LEAST 15
 
 struct run {
     struct result result;
@@ -43,6 +44,21 @@ static uint64_t least_overhead(double tick)
     return (uint64_t)((double)least * tick);
 }
 
+/* Of the measuring. A rate is a sample only every window: of too few, a disturbed one is the
+ * result.
+ */
+static uint64_t time_of(const struct run *r)
+{
+    uint64_t given = (uint64_t)(options.seconds * 1e9);
+    bool rates = false;
+
+    for (unsigned i = 0; i < r->result.nr_series; i++)
+        rates |= r->result.probe->series[i].more;
+    if (rates && r->limit == 0 && given < WINDOWS_LEAST * WINDOW_NS)
+        return WINDOWS_LEAST * WINDOW_NS;
+    return given;
+}
+
 /* Here the measuring begins; what came before is forgotten (P1). */
 static void begin(struct run *r)
 {
@@ -55,7 +71,7 @@ static void begin(struct run *r)
     platform_count(&r->before);
     r->begin_clock = platform_clock();
     r->begin_stamp = stamp();
-    r->until = r->begin_clock + (uint64_t)(options.seconds * 1e9);
+    r->until = r->begin_clock + time_of(r);
 }
 
 bool run_more(struct run *r)
@@ -188,7 +204,7 @@ const struct result *run_probe(const struct probe *p)
     platform_count(&run.before);
     run.begin_clock = platform_clock();
     run.begin_stamp = stamp();
-    run.warm_until = run.begin_clock + (uint64_t)(options.seconds * 1e9) / WARM_SHARE;
+    run.warm_until = run.begin_clock + time_of(&run) / WARM_SHARE;
     p->run(&run);
     end(&run);
     return &run.result;

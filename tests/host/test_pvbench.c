@@ -283,9 +283,20 @@ TEST(pvbench, a_window_that_is_not_full_counts_when_there_is_no_other)
 
     pace = 100000;
     options.seconds = 1e-9;
+    options.samples = 3;
     r = run_probe(&windows);
     CHECK_EQ(r->hist[0]->count, 1);
     CHECK_EQ(r->hist[0]->max, 10000 * 1000);
+}
+
+TEST(pvbench, a_rate_has_some_windows_however_short_the_run)
+{
+    const struct result *r;
+
+    pace = 1000000;
+    options.seconds = 0.001;
+    r = run_probe(&windows);
+    CHECK_EQ(r->hist[0]->count, 15);
 }
 
 static void run_hopeless(struct run *r)

@@ -156,8 +156,23 @@ def test_a_change_counts_beyond_the_noise_of_both():
     assert verdict((100, 100, 101), (90, 90, 91), unit="1/s", better="higher") == "WORSE"
     assert verdict((100, 100, 100), (102, 102, 102)) == ""
     assert verdict((100, 120, 90), (110, 111, 110)) == ""
-    assert verdict((100,), (108,)) == ""
+    assert verdict((100,), (118,)) == ""
     assert verdict((100,), (125,)) == "WORSE"
+
+
+def of_one_round(*samples):
+    return collected((1, "ours", line("a.b", *samples)))
+
+
+def test_a_single_round_may_differ_by_what_its_samples_differ_by():
+    def change(old, new):
+        return list(suite.compare(of_one_round(*old), of_one_round(*new)))[0][-2:]
+    assert change([100] * 1000, [150] * 1000) == (0.24, "WORSE")
+    # Two humps of nearly the same weight: the median may be either.
+    noise, verdict = change([100] * 500 + [200] * 500, [100] * 490 + [200] * 510)
+    assert noise > 0.9 and verdict == ""
+    # The same humps, but the median is clear of the other one.
+    assert change([100] * 900 + [200] * 100, [200] * 1000) == (0.24, "WORSE")
 
 
 def test_the_comparison_is_a_table_to_paste():
