@@ -6,6 +6,7 @@ frontends' modules.  fio brings 80 MB of libraries it rarely uses, so there
 is a second, larger initramfs that has it too.
 """
 import os
+import re
 import shutil
 import subprocess
 
@@ -55,6 +56,11 @@ def initramfs(file, tree, names):
         archive.end()
 
 
+def moved_to(root, text):
+    """The headers' own paths, wherever they lay when this was last done."""
+    return re.sub(r"\S*(/usr/src/linux-headers)", rf"{root}\1", text)
+
+
 def headers():
     """(directory, release): what modules for the guest's kernel are built
     against, its paths made those of where it was unpacked."""
@@ -65,9 +71,7 @@ def headers():
     root = image.package_tree(wanted, "root-headers")
     tree = root / f"usr/src/linux-headers-{release}"
     makefile = tree / "Makefile"
-    text = makefile.read_text()
-    if f"{root}/" not in text:
-        makefile.write_text(text.replace("/usr/src/", f"{root}/usr/src/"))
+    makefile.write_text(moved_to(root, makefile.read_text()))
     return tree, release
 
 

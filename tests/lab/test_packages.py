@@ -4,6 +4,7 @@ import lzma
 import struct
 
 import kernel
+import linux
 from packages import dependencies, stanzas
 
 INDEX = """\
@@ -53,3 +54,10 @@ def test_modules_come_after_what_they_need(tmp_path):
     (tmp_path / "lib_b.ko.xz").write_bytes(lzma.compress(b"\0depends=bus-a\0"))
     loaded = kernel.Modules(tmp_path).load(["xen-front", "builtin"])
     assert list(loaded) == ["bus_a", "lib_b", "xen_front"]
+
+
+def test_headers_are_found_where_they_were_moved_to():
+    first = linux.moved_to("/a", "include /usr/src/linux-headers-6-common/Makefile\n")
+    assert first == "include /a/usr/src/linux-headers-6-common/Makefile\n"
+    assert linux.moved_to("/a", first) == first
+    assert linux.moved_to("/b/c", first) == "include /b/c/usr/src/linux-headers-6-common/Makefile\n"
