@@ -107,7 +107,7 @@ $(OUT)/apps/$(2)/app_name.o:
 $(OUT)/images/$(2).debug: $(patsubst %,$(OUT)/apps/$(2)/%.o,$(3)) $(OUT)/apps/$(2)/app_name.o $(head) $(lib) $(lds) tools/check-image | $(NEWLIB_READY)
 	@mkdir -p $$(@D)
 	$(call say,LINK,$(OUT)/images/$(2))
-	@$(CC) $$(TARGET_LDFLAGS) -Wl,-T,$(lds) -Wl,--orphan-handling=error -Wl,--no-warn-rwx-segments \
+	@$(CC) $$(TARGET_LDFLAGS) $$(LWIP_WRAPS) -Wl,-T,$(lds) -Wl,--orphan-handling=error -Wl,--no-warn-rwx-segments \
 	    -Wl,-Map,$(OUT)/apps/$(2)/map $(head) $$(filter-out $(head) $(lds) $(lib) tools/%,$$^) \
 	    -Wl,--start-group $(lib) $$(NEWLIB_LIBS) -lgcc -Wl,--end-group -o $$@
 	@tools/check-image $$@ --map $(OUT)/apps/$(2)/map --allow $(abspath $(1)) --allow $(abspath $(BUILD)) --allow $(abspath $(DEPS)) || { rm -f $$@; exit 1; }

@@ -103,7 +103,7 @@ static void tell_nic(struct status *s, const struct net_status_nic *nic)
     status_number(s, "rx_frames", "frames in", i->rx_frames, STATUS_COUNT);
     status_number(s, "rx_bytes", "bytes in", i->rx_bytes, STATUS_BYTES_COUNT);
     status_number(s, "tx_frames", "frames out", i->tx_frames, STATUS_COUNT);
-    status_number(s, "tx_joined", "of them joined to larger ones", i->tx_joined, STATUS_COUNT);
+    status_number(s, "tx_large", "of them larger than the mtu", i->tx_large, STATUS_COUNT);
     status_number(s, "tx_bytes", "bytes out", i->tx_bytes, STATUS_BYTES_COUNT);
     status_number(s, "rx_dropped", "dropped, in", i->rx_dropped + nic->starved, STATUS_COUNT);
     status_number(s, "tx_dropped", "dropped, out", i->tx_dropped, STATUS_COUNT);

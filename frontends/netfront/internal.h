@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What netfront.c (a vif's life), tx.c (how a frame becomes slots), segment.c (which frames become
- * one) and rx.c (how slots become a frame) share. A queue is one pair of rings with its event
+ * What netfront.c (a vif's life), tx.c (how a frame becomes slots) and rx.c (how slots become a
+ * frame) share. A queue is one pair of rings with its event
  * channels; a vif has one, or several where backend, CPUs and memory allow. Frames of one flow go
  * out through one queue, so they stay in order; through which one they come in is the backend's
  * choice.
@@ -48,43 +48,14 @@ struct netfront_page {
     gref_t ref;
 };
 
-/* Ethernet, IPv6 (IPv4 without options) and TCP with options. */
-#define NETFRONT_HEADERS_MAX (ETHERNET_HEADER + 40 + 60)
-
-/* What segment.c has to know of a TCP segment. */
-struct netfront_segment {
-    uint8_t gso;       /* XEN_NETIF_GSO_TYPE_* */
-    uint8_t ip_header; /* bytes of it, */
-    uint8_t headers;   /* of all headers, */
-    uint32_t payload;  /* and of what follows them */
-    bool last;         /* has PSH: none is joined to it */
-};
-
-#define NETFRONT_SLOTS_OUT (XEN_NETIF_MAX_TX_SIZE / PAGE_SIZE + 1)
-
-/* The frame that is in the pool but not in the ring yet, since the next may be joined to it. */
-struct netfront_open_frame {
-    unsigned nr_slots; /* 0: there is none */
-    uint16_t slot[NETFRONT_SLOTS_OUT];
-    uint32_t len;
-    enum netfront_csum csum;
-    unsigned nr_segments;               /* 1, or more when it was joined of so many */
-    bool grows;                         /* another may follow */
-    bool last;                          /* the newest one's */
-    struct netfront_segment first;      /* of the first one, */
-    uint8_t head[NETFRONT_HEADERS_MAX]; /* and its headers: they are in the backend's sight, too */
-};
-
 struct netfront_tx {
-    struct mutex lock;       /* guards all of this but (sent), (kick) and (worked) */
+    struct mutex lock;       /* guards all of this but (kick) and (worked) */
     struct shared_page page; /* the ring's */
     struct tx_ring ring;
     struct slots slots;                      /* one for each page of the pool */
     struct netfront_page pool[tx_ring_SIZE]; /* by slot */
     bool heads_frame[tx_ring_SIZE];          /* by slot */
-    struct netfront_open_frame open;
     unsigned nr_extras; /* extra infos in the ring whose answer was not taken */
-    bool sent;          /* something was since the last netfront_kick */
     bool kick;          /* the backend is to be notified */
     bool worked;        /* responses taken since the last EOI */
 };
@@ -114,7 +85,7 @@ struct netfront_channel {
 
 /* As in struct netfront_info, which has the sums. */
 struct netfront_counts {
-    uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped, tx_dropped, tx_joined;
+    uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped, tx_dropped, tx_large;
     uint64_t notifies, events;
 };
 
@@ -161,19 +132,6 @@ int netfront_tx_open(struct netfront_queue *q, unsigned nr) MUST_CHECK;
 void netfront_tx_close(struct netfront_queue *q);
 /* Take what was answered. */
 void netfront_tx_settle(struct netfront_queue *q);
-
-/* Is the frame of (len) bytes, the first (n) of them at (head), a TCP segment that others may be
- * joined to, or that may be joined to others? Its sum is taken for blank. */
-bool netfront_segment_of(const uint8_t *head, unsigned n, uint32_t len,
-                         struct netfront_segment *out);
-/* Is (next) with headers (head) the (index)th after (s), whose headers are (first)? */
-bool netfront_segment_follows(const uint8_t *head, const struct netfront_segment *next,
-                              const uint8_t *first, const struct netfront_segment *s,
-                              unsigned index);
-/* Headers of the (index)th segment after (s) with (payload) bytes; the 0th may be larger than (s)
- * was. */
-void netfront_segment_headers(uint8_t *out, const uint8_t *first, const struct netfront_segment *s,
-                              unsigned index, uint32_t payload, bool last);
 
 /* Keeps (nr) pages posted, from now on. */
 void netfront_rx_open(struct netfront_queue *q, unsigned nr);

@@ -18,9 +18,8 @@
  *    once: who holds it and sees (up) may use the rings. Queues are freed by destroy only, so who
  *    chose one in an earlier life finds it, and finds that it is not open.
  *
- * The checksum flags travel both ways. Segments larger than the mtu, up to 64 KiB, come in as they
- * are (feature-gso), and go out so where the backend takes them: the user sends segments of the
- * mtu's size, segment.c says which of them can be joined.
+ * The checksum flags travel both ways, and so do TCP segments larger than the mtu, up to 64 KiB
+ * (feature-gso): out where the backend takes them.
  */
 #include "frontends/netfront/netfront.h"
 
@@ -182,6 +181,8 @@ static void accept_terms(struct netfront *nf, const struct netfront_terms *t)
     info->mtu = (uint16_t)t->mtu;
     info->csum_offload = !t->no_csum_offload;
     info->csum_offload6 = t->csum6;
+    info->large4 = t->gso4;
+    info->large6 = t->gso6;
     info->tx_max = t->sg ? XEN_NETIF_MAX_TX_SIZE : PAGE_SIZE;
     mutex_unlock(&nf->lock);
 }
@@ -472,7 +473,7 @@ static void add_counts(struct netfront_info *info, const struct netfront_counts 
     info->tx_bytes += c->tx_bytes;
     info->rx_dropped += c->rx_dropped;
     info->tx_dropped += c->tx_dropped;
-    info->tx_joined += c->tx_joined;
+    info->tx_large += c->tx_large;
     info->notifies += c->notifies;
     info->events += c->events;
 }

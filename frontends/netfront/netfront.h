@@ -3,7 +3,7 @@
  * netfront: Ethernet frames to and from a network backend (xen/io/netif.h).
  *
  * A frame out is copied once into granted transmit pages. A frame in is handed up after its grants
- * were revoked (the page is then private) or after a copy (small frames). It may be a TCP segment
+ * were revoked (the page is then private) or after a copy (small frames). Both may be TCP segments
  * larger than the mtu, up to 64 KiB. Handing up happens in the caller of netfront_poll, a thread of
  * the user's; the driver has no thread of its own.
  *
@@ -64,9 +64,11 @@ struct netfront_info {
     char ip[128]; /* the toolstack's "ip" node, "" when absent */
     /* The backend takes frames with CSUM_BLANK, of IPv4 and of IPv6. */
     bool csum_offload, csum_offload6;
+    /* It cuts TCP segments: netfront_send_large. */
+    bool large4, large6;
     uint32_t tx_max; /* longest frame that send takes, Ethernet header included */
     uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped, tx_dropped;
-    uint64_t tx_joined; /* of tx_frames: handed over as part of a larger one */
+    uint64_t tx_large; /* of tx_frames: by netfront_send_large */
     uint64_t notifies, events;
     unsigned lives, queues; /* how often it was connected; queues it has now, or had last */
 };
@@ -95,11 +97,14 @@ bool netfront_link(const struct netfront *nf);
 
 /* Queue one frame from (n) fragments; copied before it returns, (csum) NONE or BLANK.
  * 0, -ENOBUFS when the ring is full (wake is called when there is room), -ENETDOWN, -EMSGSIZE.
- * The backend is kicked by netfront_kick, once per burst; until then a TCP segment may be held
- * back, so that those which follow it are handed over with it as one. Serialised inside. Any
- * thread. */
+ * The backend is kicked by netfront_kick, once per burst. Serialised inside. Any thread. */
 int netfront_send(struct netfront *nf, const struct netfront_frag *frags, unsigned n,
                   enum netfront_csum csum) MUST_CHECK;
+/* The same for one large TCP segment with CSUM_BLANK, which whoever needs that (a bridge, a network
+ * card, or nobody) cuts into segments of (cut) bytes of payload; it has more than that.
+ * -EMSGSIZE also when the backend does not take these: (large4) or (large6) tells before. */
+int netfront_send_large(struct netfront *nf, const struct netfront_frag *frags, unsigned n,
+                        uint16_t cut) MUST_CHECK;
 void netfront_kick(struct netfront *nf);
 
 /* Take at most (budget) frames in, recycle transmit pages, refill, re-arm. True when there is

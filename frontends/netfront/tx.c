@@ -10,10 +10,10 @@
  *     pool   |==============|  |==============|  |===|      4096, 4096, rest; more_data on all
  *            size = whole frame      4096         rest      but the last
  *
- * TCP segments that follow each other are joined to one frame on the way, which the backend may
- * cut again (segment.c): the frame stays open, in the pool but not in the ring, until one comes
- * that cannot be joined or the burst ends (netfront_kick). Its first request is then followed by an
- * extra info with the size to cut to.
+ * The first request of a large TCP segment is followed by an extra info with the size to cut to
+ * ("generic segmentation offload"). Who cuts makes the headers of each piece from those of the
+ * whole: the sequence number goes on with the payload, lengths and sums are those of the piece, and
+ * only the last one has PSH and FIN.
  *
  * I1 Pool pages were zeroed and never hold anything but frames for this backend, so a backend that
  *    reads all of a page learns nothing.
@@ -23,8 +23,6 @@
  *    again until slots_claim accepted its response.
  * I4 A response has the status okay, error or dropped. "Null" answers extra infos, so there are at
  *    most as many; its id means nothing. Every other positive one is a violation.
- * I5 The ring has room for the open frame and its extra info before a byte is put into the pool, so
- *    closing it cannot fail.
  *
  * Responses are taken on each send, which costs one read of an index, and on each poll; an event
  * is asked for only when a frame found no room.
@@ -45,8 +43,8 @@ int netfront_tx_open(struct netfront_queue *q, unsigned nr)
 
     tx_ring_init(&tx->ring, tx->page.va);
     slots_init(&tx->slots, nr, 16);
-    tx->open.nr_slots = tx->nr_extras = 0;
-    tx->kick = tx->sent = tx->worked = false;
+    tx->nr_extras = 0;
+    tx->kick = tx->worked = false;
     for (unsigned i = 0; i < nr; i++) {
         int rc;
 
@@ -157,21 +155,19 @@ static void gather(struct cursor *c, uint8_t *to, uint32_t len)
     }
 }
 
-/* Slots and places in the ring for (need) pages more than the open frame has. */
-static bool has_room(const struct netfront_queue *q, unsigned need)
+static bool has_room(const struct netfront_queue *q, unsigned pages, unsigned extras)
 {
     const struct netfront_tx *tx = &q->tx;
-    unsigned extra = q->nf->terms.gso4 || q->nf->terms.gso6;
 
-    return tx->slots.nr_free >= need &&
-           tx_ring_SIZE - tx_ring_outstanding(&tx->ring) >= tx->open.nr_slots + need + extra;
+    return tx->slots.nr_free >= pages &&
+           tx_ring_SIZE - tx_ring_outstanding(&tx->ring) >= pages + extras;
 }
 
-/* Room for a new frame of (need) pages, or an event that will tell of it. */
-static int make_room(struct netfront_queue *q, unsigned need)
+/* Room for a new frame, or an event that will tell of it. */
+static int make_room(struct netfront_queue *q, unsigned pages, unsigned extras)
 {
     recycle(q);
-    while (q->nf->fault == NULL && !has_room(q, need)) {
+    while (q->nf->fault == NULL && !has_room(q, pages, extras)) {
         if (!arm(q))
             return -ENOBUFS;
         recycle(q);
@@ -179,144 +175,89 @@ static int make_room(struct netfront_queue *q, unsigned need)
     return netfront_link(q->nf) ? 0 : -ENETDOWN;
 }
 
-/* Add (len) bytes to the open frame. */
-static void append(struct netfront_queue *q, struct cursor *c, uint32_t len)
+/* XEN_NETIF_GSO_TYPE_* that a large segment is, if the backend takes it; else 0. */
+static uint8_t gso_type(const struct netfront *nf, const uint8_t *frame)
 {
-    struct netfront_open_frame *open = &q->tx.open;
+    bool six = frame[12] == 0x86 && frame[13] == 0xdd; /* Ethernet's type */
 
-    while (len > 0) { /* I2 */
-        uint32_t at = open->len % PAGE_SIZE, n = MIN(len, (uint32_t)PAGE_SIZE - at);
-
-        if (at == 0)
-            open->slot[open->nr_slots++] = (uint16_t)slots_get(&q->tx.slots);
-        gather(c, (uint8_t *)q->tx.pool[open->slot[open->nr_slots - 1]].va + at, n);
-        open->len += n;
-        len -= n;
-    }
+    if (six)
+        return nf->terms.gso6 ? XEN_NETIF_GSO_TYPE_TCPV6 : 0;
+    return nf->terms.gso4 ? XEN_NETIF_GSO_TYPE_TCPV4 : 0;
 }
 
-/* Piece (i) of the open frame; the first one tells of the whole. */
-static void request_piece(struct netfront_queue *q, unsigned i)
-{
-    const struct netfront_open_frame *open = &q->tx.open;
-    struct netif_tx_request *req = &tx_ring_reserve(&q->tx.ring)->req;
-    unsigned slot = open->slot[i], flags = 0;
+/* A frame as the caller gave it, and what is found out of it. */
+struct outgoing {
+    struct cursor data;
+    uint32_t len;
+    enum netfront_csum csum;
+    uint16_t cut; /* 0: it is not to be cut */
+    uint8_t gso;
+};
 
-    if (i == 0 && open->csum == NETFRONT_CSUM_BLANK)
+/* A request for (n) bytes of it, the first of which tells of the whole. */
+static void request_piece(struct netfront_queue *q, struct outgoing *out, uint32_t at, uint32_t n)
+{
+    unsigned slot = (unsigned)slots_get(&q->tx.slots), flags = 0;
+
+    gather(&out->data, q->tx.pool[slot].va, n);
+    if (at == 0 && out->csum == NETFRONT_CSUM_BLANK)
         flags |= NETTXF_csum_blank | NETTXF_data_validated;
-    if (i == 0 && open->nr_segments > 1)
+    if (at == 0 && out->cut != 0)
         flags |= NETTXF_extra_info;
-    if (i + 1 < open->nr_slots)
+    if (at + n < out->len)
         flags |= NETTXF_more_data;
-    q->tx.heads_frame[slot] = i == 0;
-    *req = (struct netif_tx_request){
+    q->tx.heads_frame[slot] = at == 0;
+    tx_ring_reserve(&q->tx.ring)->req = (struct netif_tx_request){
         .gref = q->tx.pool[slot].ref,
         .flags = (uint16_t)flags,
         .id = (uint16_t)slots_id(&q->tx.slots, slot),
-        .size =
-            (uint16_t)(i == 0 ? open->len : MIN(open->len - i * (uint32_t)PAGE_SIZE, PAGE_SIZE)),
+        .size = (uint16_t)(at == 0 ? out->len : n),
     };
 }
 
-static void request_cutting(struct netfront_queue *q)
+static void request_cutting(struct netfront_queue *q, const struct outgoing *out)
 {
-    const struct netfront_open_frame *open = &q->tx.open;
-
     tx_ring_reserve(&q->tx.ring)->extra = (struct netif_extra_info){
         .type = XEN_NETIF_EXTRA_TYPE_GSO,
-        .u.gso = {.size = (uint16_t)open->first.payload, .type = open->first.gso},
+        .u.gso = {.size = out->cut, .type = out->gso},
     };
     q->tx.nr_extras++;
 }
 
-/* Hand over the open frame, if there is one (I3, I5). */
-static void close_frame(struct netfront_queue *q)
+/* There is room (I2, I3). */
+static void put_frame(struct netfront_queue *q, struct outgoing *out)
 {
-    struct netfront_open_frame *open = &q->tx.open;
-    bool joined = open->nr_segments > 1;
-
-    if (open->nr_slots == 0)
-        return;
-    if (joined)
-        netfront_segment_headers(q->tx.pool[open->slot[0]].va, open->head, &open->first, 0,
-                                 open->len - open->first.headers, open->last);
-    for (unsigned i = 0; i < open->nr_slots; i++) {
-        request_piece(q, i);
-        if (i == 0 && joined)
-            request_cutting(q);
+    for (uint32_t at = 0; at < out->len; at += PAGE_SIZE) {
+        request_piece(q, out, at, MIN(out->len - at, (uint32_t)PAGE_SIZE));
+        if (at == 0 && out->cut != 0)
+            request_cutting(q, out);
     }
-    open->nr_slots = 0;
     if (tx_ring_publish(&q->tx.ring))
         store_relaxed(&q->tx.kick, true);
 }
 
-static void open_frame(struct netfront_queue *q, const struct netfront_frag *frags, uint32_t len,
-                       enum netfront_csum csum, const struct netfront_segment *segment)
-{
-    struct netfront_open_frame *open = &q->tx.open;
-    struct cursor c = {frags, 0};
-
-    open->len = 0;
-    open->csum = csum;
-    open->nr_segments = 1;
-    open->grows = segment != NULL && !segment->last;
-    append(q, &c, len);
-    if (!open->grows) {
-        close_frame(q);
-        return;
-    }
-    open->first = *segment;
-    memcpy(open->head, frags[0].data, segment->headers);
-}
-
-/* Join (segment) to the open frame; false when it cannot be. */
-static bool join(struct netfront_queue *q, const struct netfront_frag *frags,
-                 const struct netfront_segment *segment)
-{
-    struct netfront_open_frame *open = &q->tx.open;
-    struct cursor c = {frags, segment->headers};
-    uint32_t len = open->len + segment->payload;
-    unsigned need;
-
-    if (open->nr_slots == 0 || !open->grows || len > XEN_NETIF_MAX_TX_SIZE ||
-        !netfront_segment_follows(frags[0].data, segment, open->head, &open->first,
-                                  open->nr_segments))
-        return false;
-    need = DIV_ROUND_UP(len, (uint32_t)PAGE_SIZE) - open->nr_slots;
-    if (!has_room(q, need))
-        recycle(q);
-    if (!has_room(q, need))
-        return false;
-    append(q, &c, segment->payload);
-    open->nr_segments++;
-    open->last = segment->last;
-    open->grows = !segment->last && segment->payload == open->first.payload;
-    q->count.tx_joined++;
-    return true;
-}
-
 /* The lock is held. */
-static int send_frame(struct netfront_queue *q, const struct netfront_frag *frags, uint32_t len,
-                      enum netfront_csum csum)
+static int send_frame(struct netfront_queue *q, struct outgoing *out)
 {
-    struct netfront_segment segment;
-    bool is_segment =
-        csum == NETFRONT_CSUM_BLANK &&
-        netfront_segment_of(frags[0].data, frags[0].len, len, &segment) &&
-        (segment.gso == XEN_NETIF_GSO_TYPE_TCPV4 ? q->nf->terms.gso4 : q->nf->terms.gso6);
+    struct netfront *nf = q->nf;
     int rc;
 
-    if (!netfront_link(q->nf) || q->index >= q->nf->nr_queues) /* it went down, and up again */
+    if (!netfront_link(nf) || q->index >= nf->nr_queues) /* it went down, and up again */
         return -ENETDOWN;
-    if (len < ETHERNET_HEADER || len > q->nf->info.tx_max)
+    if (out->len < ETHERNET_HEADER || out->len > nf->info.tx_max)
         return -EMSGSIZE;
-    if (is_segment && join(q, frags, &segment))
-        return 0;
-    close_frame(q);
-    rc = make_room(q, DIV_ROUND_UP(len, (uint32_t)PAGE_SIZE));
-    if (rc == 0)
-        open_frame(q, frags, len, csum, is_segment ? &segment : NULL);
-    return rc;
+    if (out->cut != 0)
+        out->gso = gso_type(nf, out->data.frag->data);
+    if (out->cut != 0 && out->gso == 0)
+        return -EMSGSIZE;
+    rc = make_room(q, DIV_ROUND_UP(out->len, (uint32_t)PAGE_SIZE), out->cut != 0);
+    if (rc != 0)
+        return rc;
+    put_frame(q, out);
+    q->count.tx_frames++;
+    q->count.tx_bytes += out->len;
+    q->count.tx_large += out->cut != 0;
+    return 0;
 }
 
 /* ---- which queue ---- */
@@ -354,43 +295,42 @@ static struct netfront_queue *queue_for(struct netfront *nf, const struct netfro
 
 /* ---- for the user ---- */
 
-int netfront_send(struct netfront *nf, const struct netfront_frag *frags, unsigned n,
-                  enum netfront_csum csum)
+static int send_out(struct netfront *nf, unsigned n, struct outgoing *out)
 {
+    const struct netfront_frag *frags = out->data.frag;
     struct netfront_queue *q;
-    uint32_t len = 0;
     int rc;
 
     if (!netfront_link(nf))
         return -ENETDOWN;
     q = queue_for(nf, frags);
-    for (unsigned i = 0; i < n && len <= XEN_NETIF_MAX_TX_SIZE; i++)
-        len += frags[i].len;
+    for (unsigned i = 0; i < n && out->len <= XEN_NETIF_MAX_TX_SIZE; i++)
+        out->len += frags[i].len;
     mutex_lock(&q->tx.lock);
-    rc = send_frame(q, frags, len, csum);
-    if (rc == 0) {
-        q->count.tx_frames++;
-        q->count.tx_bytes += len;
-        store_relaxed(&q->tx.sent, true);
-    }
+    rc = send_frame(q, out);
     mutex_unlock(&q->tx.lock);
     return rc;
 }
 
-static void kick(struct netfront_queue *q)
+int netfront_send(struct netfront *nf, const struct netfront_frag *frags, unsigned n,
+                  enum netfront_csum csum)
 {
-    mutex_lock(&q->tx.lock);
-    store_relaxed(&q->tx.sent, false);
-    if (netfront_link(q->nf) && q->index < q->nf->nr_queues)
-        close_frame(q);
-    mutex_unlock(&q->tx.lock);
-    if (atomic_exchange(&q->tx.kick, false) && netfront_link(q->nf))
-        netfront_notify_tx(q);
+    struct outgoing out = {.data = {frags, 0}, .csum = csum};
+
+    return send_out(nf, n, &out);
+}
+
+int netfront_send_large(struct netfront *nf, const struct netfront_frag *frags, unsigned n,
+                        uint16_t cut)
+{
+    struct outgoing out = {.data = {frags, 0}, .csum = NETFRONT_CSUM_BLANK, .cut = cut};
+
+    return send_out(nf, n, &out);
 }
 
 void netfront_kick(struct netfront *nf)
 {
     for (unsigned i = 0; i < NETFRONT_QUEUES_MAX && nf->queue[i] != NULL; i++)
-        if (load_relaxed(&nf->queue[i]->tx.sent))
-            kick(nf->queue[i]);
+        if (atomic_exchange(&nf->queue[i]->tx.kick, false) && netfront_link(nf))
+            netfront_notify_tx(nf->queue[i]);
 }

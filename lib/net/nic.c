@@ -9,8 +9,9 @@
  * enough for a stream to keep them (tcp.c), and those of fragments and of segments that came too
  * early, whose number is bounded (lwipopts.h).
  *
- * Out: lwIP's chain is handed to netfront, which copies it. The backend is told when the core lock
- * is let go (lock.c), so a burst costs one notification.
+ * Out: lwIP's chain is handed to netfront, which copies it; of a large TCP segment (tso.c) with the
+ * size to cut to. The backend is told when the core lock is let go (lock.c), so a burst costs one
+ * notification.
  *
  * Checksums: lwIP verifies TCP and UDP only in frames that the backend does not vouch for: the
  * interface's flags are set for the time of one frame. (Packets to our own address never leave and
@@ -55,6 +56,7 @@
 
 #define POLL_BUDGET 64
 #define BUSY_ROUNDS 8
+#define FRAGS_OUT 64 /* pieces of a frame; what has more is copied before */
 #define STACK_SIZE (32 * 1024)
 #define HOSTNAME_MAX 64
 #define HANDLE_MAX 16
@@ -75,7 +77,7 @@ struct nic {
     bool dirty;    /* frames queued, backend not told; core lock */
     bool full;     /* a frame found the ring full; core lock */
     bool announced;
-    bool csum_offload;
+    bool csum_offload, large4, large6;
     unsigned busy; /* rounds in a row that used up the budget */
     uint64_t starved;
 };
@@ -207,34 +209,36 @@ static u16_t pseudo_sum(const u8_t *addrs, unsigned addr_len, u8_t proto, u16_t 
     return (u16_t)((sum & 0xffff) + (sum >> 16));
 }
 
-/* Where lwIP left out TCP's sum, put in the pseudo header's. Headers lie in the first pbuf: lwIP
- * makes them in one piece. */
-static enum netfront_csum fill_pseudo_sum(struct nic *nic, struct pbuf *p)
+/* TCP's header in the frame (p), NULL: it has none. Headers lie in the first pbuf: lwIP makes them
+ * in one piece. */
+static u8_t *tcp_header(const struct pbuf *p)
 {
-    if (!nic->csum_offload || p->len < SIZEOF_ETH_HDR + IP_HLEN + TCP_HLEN)
-        return NETFRONT_CSUM_NONE;
-    u8_t *frame = p->payload, *ip = frame + SIZEOF_ETH_HDR;
-    u16_t type = ((struct eth_hdr *)p->payload)->type, sum;
-    u8_t *tcp;
-    if (type == PP_HTONS(ETHTYPE_IP) && ip[9] == IP_PROTO_TCP) {
-        unsigned header = (ip[0] & 15) * 4;
-        u16_t total = (u16_t)(ip[2] << 8 | ip[3]);
-        tcp = ip + header;
-        sum = pseudo_sum(ip + 12, 4, IP_PROTO_TCP, (u16_t)(total - header));
-    } else if (type == PP_HTONS(ETHTYPE_IPV6) && ip[6] == IP6_NEXTH_TCP) {
+    u8_t *frame = p->payload, *ip = frame + SIZEOF_ETH_HDR, *tcp = NULL;
+    if (p->len < SIZEOF_ETH_HDR + IP_HLEN + TCP_HLEN)
+        return NULL;
+    u16_t type = ((struct eth_hdr *)p->payload)->type;
+    if (type == PP_HTONS(ETHTYPE_IP) && ip[9] == IP_PROTO_TCP)
+        tcp = ip + (ip[0] & 15) * 4;
+    else if (type == PP_HTONS(ETHTYPE_IPV6) && ip[6] == IP6_NEXTH_TCP)
         tcp = ip + IP6_HLEN;
+    return tcp != NULL && tcp + TCP_HLEN <= frame + p->len ? tcp : NULL;
+}
+
+/* lwIP left out TCP's sum: put in the pseudo header's. */
+static void fill_pseudo_sum(u8_t *frame, u8_t *tcp)
+{
+    u8_t *ip = frame + SIZEOF_ETH_HDR;
+    u16_t sum;
+    if (ip[0] >> 4 == 4)
+        sum =
+            pseudo_sum(ip + 12, 4, IP_PROTO_TCP, (u16_t)((ip[2] << 8 | ip[3]) - (u16_t)(tcp - ip)));
+    else
         sum = pseudo_sum(ip + 8, 16, IP_PROTO_TCP, (u16_t)(ip[4] << 8 | ip[5]));
-    } else {
-        return NETFRONT_CSUM_NONE;
-    }
-    if (tcp + TCP_HLEN > frame + p->len)
-        return NETFRONT_CSUM_NONE;
     memcpy(tcp + 16, &sum, sizeof(sum));
-    return NETFRONT_CSUM_BLANK;
 }
 
 /* Fragments for the chain, neighbours in memory joined. The count, or 0 when there are too many. */
-static unsigned chain_frags(const struct pbuf *p, struct netfront_frag frag[NETFRONT_FRAGS_MAX])
+static unsigned chain_frags(const struct pbuf *p, struct netfront_frag frag[FRAGS_OUT])
 {
     unsigned n = 0;
     for (; p != NULL; p = p->next) {
@@ -243,17 +247,19 @@ static unsigned chain_frags(const struct pbuf *p, struct netfront_frag frag[NETF
             frag[n - 1].len = (uint16_t)(frag[n - 1].len + p->len);
             continue;
         }
-        if (n == NETFRONT_FRAGS_MAX)
+        if (n == FRAGS_OUT)
             return 0;
         frag[n++] = (struct netfront_frag){p->payload, p->len, NULL};
     }
     return n;
 }
 
+/* (cut): 0, or into what size of payload the backend is to cut it. */
 static err_t send_frags(struct nic *nic, const struct netfront_frag *frag, unsigned n,
-                        enum netfront_csum csum)
+                        enum netfront_csum csum, u16_t cut)
 {
-    int rc = netfront_send(nic->nf, frag, n, csum);
+    int rc = cut != 0 ? netfront_send_large(nic->nf, frag, n, cut)
+                      : netfront_send(nic->nf, frag, n, csum);
     if (rc == 0)
         nic->dirty = true;
     if (rc == -ENOBUFS)
@@ -265,17 +271,30 @@ static err_t send_frags(struct nic *nic, const struct netfront_frag *frag, unsig
 static err_t output(struct netif *netif, struct pbuf *p)
 {
     struct nic *nic = netif->state;
-    struct netfront_frag frag[NETFRONT_FRAGS_MAX];
-    enum netfront_csum csum = fill_pseudo_sum(nic, p);
+    struct netfront_frag frag[FRAGS_OUT];
+    u8_t *tcp = nic->csum_offload ? tcp_header(p) : NULL;
+    u16_t cut = 0;
+    if (tcp != NULL) {
+        unsigned headers = (unsigned)(tcp - (u8_t *)p->payload) + (tcp[12] >> 4) * 4;
+        fill_pseudo_sum(p->payload, tcp);
+        cut = p->tot_len > headers + p->cut ? p->cut : 0;
+    }
+    enum netfront_csum csum = tcp != NULL ? NETFRONT_CSUM_BLANK : NETFRONT_CSUM_NONE;
     unsigned n = chain_frags(p, frag);
     if (n > 0)
-        return send_frags(nic, frag, n, csum);
+        return send_frags(nic, frag, n, csum, cut);
     struct pbuf *whole = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
     if (whole == NULL)
         return ERR_MEM;
-    err_t err = send_frags(nic, frag, chain_frags(whole, frag), csum);
+    err_t err = send_frags(nic, frag, chain_frags(whole, frag), csum, cut);
     pbuf_free(whole);
     return err;
+}
+
+bool nic_cuts(const struct netif *netif, bool six)
+{
+    const struct nic *nic = netif->state;
+    return netif->linkoutput == output && (six ? nic->large6 : nic->large4);
 }
 
 void nic_kick_all(void)
@@ -333,6 +352,8 @@ static void adopt_properties(struct nic *nic, const struct netfront_info *info)
     memcpy(netif->hwaddr, info->mac, ETH_HWADDR_LEN);
     set_checks(nic, 0);
     nic->csum_offload = info->csum_offload && info->csum_offload6;
+    nic->large4 = nic->csum_offload && info->large4;
+    nic->large6 = nic->csum_offload && info->large6;
     u16_t generate = nic->csum_offload ? 0 : NETIF_CHECKSUM_GEN_TCP;
     netif->chksum_flags = (u16_t)((netif->chksum_flags & ~NETIF_CHECKSUM_GEN_TCP) | generate);
 }

@@ -36,6 +36,8 @@ void nic_get_info(struct nic *nic, struct netfront_info *out);
  * piece to lend holds a reference to (p) until it is released. */
 bool nic_is_page(const struct pbuf *p);
 struct stream_piece *nic_lend(struct pbuf *p);
+/* Does (netif)'s backend cut large TCP segments of IPv4, or of IPv6? The core lock is held. */
+bool nic_cuts(const struct netif *netif, bool six);
 /* Frames that came in but found no memory. */
 uint64_t nic_starved(struct nic *nic);
 

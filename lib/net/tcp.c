@@ -24,6 +24,7 @@
 #include "lib/net/internal.h"
 #include "lib/net/nic.h"
 #include "lib/net/sock.h"
+#include "lib/net/tso.h"
 #include <lwip/opt.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/tcp.h>
@@ -82,8 +83,8 @@ static void send_again(struct tcp_pcb *pcb)
 {
     pcb->nrtx = 0;
     pcb->rto = (s16_t)((pcb->sa >> 3) + pcb->sv);
-    if (pcb->unacked != NULL)
-        tcp_rexmit_rto(pcb);
+    if (tcp_rexmit_rto_prepare(pcb) == ERR_OK)
+        tcp_rexmit_rto_commit(pcb);
     else
         tcp_output(pcb);
 }
@@ -434,14 +435,13 @@ static size_t write_piece(struct sock *s, const uint8_t *data, size_t len, bool 
 {
     size_t done = 0;
     while (done < len) {
-        size_t n = MIN(MIN(len - done, send_room(s)), 0xffff);
-        u8_t flags = TCP_WRITE_FLAG_COPY | (more || done + n < len ? TCP_WRITE_FLAG_MORE : 0);
+        size_t n = MIN(len - done, send_room(s));
         if (n == 0)
             break;
-        if (tcp_write(s->tcp, data + done, (u16_t)n, flags) != ERR_OK) {
-            s->starved = true;
+        n = tso_write(s->tcp, data + done, n, more || done + n < len);
+        s->starved = n == 0;
+        if (s->starved)
             break;
-        }
         done += n;
     }
     return done;

@@ -44,6 +44,9 @@ void net_free(void *p);
 #define MEMP_MEM_INIT 1
 #define PBUF_POOL_SIZE 0
 #define LWIP_SUPPORT_CUSTOM_PBUF 1
+/* Of a TCP segment larger than the mtu: payload of those that the backend makes of it (tso.c). */
+#define LWIP_PBUF_CUSTOM_DATA u16_t cut;
+#define LWIP_PBUF_CUSTOM_DATA_INIT(p) ((p)->cut = 0)
 
 /* --- the link --- */
 #define LWIP_ETHERNET 1
