@@ -22,15 +22,16 @@
  * I3 What the peer has acknowledged of a segment is never sent again, although lwIP keeps a segment
  *    until all of it was acknowledged.
  * I4 tcp_write insists that the last unsent segment, with what is allocated at its end, is no
- * larger than the mss; and never exceeds half of the largest window. As the latter only grows, it
- * is enough that the mss is never below that segment. I5 tcp_split_unsent_seg insists on pieces no
- * larger than the mss, and its caller passes 16 bits of the window: ours takes the window itself.
+ *    larger than the mss; and never exceeds half of the largest window. As the latter only grows,
+ *    it is enough that the mss is never below that segment.
+ * I5 tcp_split_unsent_seg insists on pieces no larger than the mss, and its caller passes 16 bits
+ *    of the window: ours takes the window itself.
  * I6 A segment that somebody else refers to (one that waits for the neighbour's address) is not
  *    changed. lwIP looks before it moves a segment back among the unsent ones.
  * I7 Lengths are 16 bits: PAYLOAD_MAX and all headers make a frame that netfront takes.
  * I8 The size to cut to is in the packet (pbuf.cut): it may wait for the neighbour's address while
  *    others are sent. It is that of now, as mtu and backend may have changed since the last time,
- * and also counts for a packet that the mtu allows, but not the peer.
+ *    and also counts for a packet that the mtu allows, but not the peer.
  * I9 Unsent segments are in order. On a time-out lwIP puts all that is in flight before them, also
  *    before one that was to be sent again but could not yet; the first then never fits the window.
  *
