@@ -94,11 +94,16 @@ static void end_holder(struct holder *h, struct thread *t)
     thread_set_prio(thread_current(), PRIO_NORMAL);
 }
 
-static struct thread *start_waiter(enum prio prio, void (*fn)(void *), void *arg)
-{
-    struct thread *t = start(prio, fn, arg);
+#define LOAN_WAIT (10 * NSEC_PER_SEC) /* only ends what fails */
 
-    sleep_for(2 * MS); /* it runs until it waits */
+/* It runs until it waits for (owner), who then has its priority. */
+static struct thread *start_waiter(enum prio prio, void (*fn)(void *), struct thread *owner)
+{
+    struct thread *t = start(prio, fn, NULL);
+    nsec_t end = time_now() + LOAN_WAIT;
+
+    while (thread_prio(owner) < prio && time_now() < end)
+        sleep_for(MS);
     return t;
 }
 
@@ -134,7 +139,7 @@ static void test_a_mutex_lends_its_owner_the_waiters_priority(void)
     struct thread *low = start_holder(&h), *high, *normal;
     enum prio lent, after;
 
-    high = start_waiter(PRIO_HIGH, lock_and_unlock, NULL);
+    high = start_waiter(PRIO_HIGH, lock_and_unlock, low);
     lent = thread_prio(low);
     normal = start(PRIO_NORMAL, spin_until_stopped, &s);
     h.release = true;
@@ -172,8 +177,8 @@ static void test_a_loan_lasts_while_the_outer_mutex_is_held(void)
     struct thread *low = start_holder(&h), *outer_waiter, *inner_waiter;
     enum prio prio;
 
-    inner_waiter = start_waiter(PRIO_NORMAL, lock_inner, NULL); /* before low is lifted above it */
-    outer_waiter = start_waiter(PRIO_HIGH, lock_and_unlock, NULL);
+    inner_waiter = start_waiter(PRIO_NORMAL, lock_inner, low); /* before low is lifted above it */
+    outer_waiter = start_waiter(PRIO_HIGH, lock_and_unlock, low);
     h.release = true;
     while (!h.released)
         sleep_for(MS);
@@ -193,7 +198,7 @@ static void test_equals_share_the_cpu_after_a_loan(void)
     struct thread *low = start_holder(&h), *equal, *high;
     bool ran;
 
-    high = start_waiter(PRIO_HIGH, lock_and_unlock, NULL);
+    high = start_waiter(PRIO_HIGH, lock_and_unlock, low);
     equal = start(PRIO_LOW, spin_until_stopped, &s);
     h.release = true;
     thread_join(high);
