@@ -81,6 +81,7 @@ struct conditions {
     bool no_timestamps;
     unsigned loss;        /* frames of 1000, either way */
     unsigned close_every; /* the window closes for half a second after so many bytes; 0: never */
+    bool dark;            /* all is lost, as long as this is set */
     bool no_gso;          /* the backend does not cut */
 };
 
@@ -95,6 +96,7 @@ static struct {
     uint32_t irs, iss;
     uint32_t got;  /* bytes of the stream in order */
     uint32_t edge; /* the largest offset it allowed so far */
+    uint32_t end;  /* where the guest said that the stream ends */
     uint32_t stamp;
     bool shut; /* its window is closed */
     nsec_t until;
@@ -105,7 +107,7 @@ static struct {
 
 static bool lost(void)
 {
-    return test_random_below(1000) < cond.loss;
+    return cond.dark || test_random_below(1000) < cond.loss;
 }
 
 static void to_guest(const uint8_t *frame, unsigned len)
@@ -241,7 +243,11 @@ static void on_segment(const uint8_t *tcp, uint32_t skip, const uint8_t *data, u
     CHECK(n <= cond.mss - options);
     if (n > 0)
         take(seq - peer.irs - 1, data, n);
-    if (flags & FIN && seq + n == peer.irs + 1 + peer.got)
+    if (flags & FIN) {
+        CHECK(peer.end == 0 || peer.end == seq + n - peer.irs - 1);
+        peer.end = seq + n - peer.irs - 1;
+    }
+    if (flags & FIN && peer.end == peer.got)
         peer.closing = true;
     if (n > 0 || flags & FIN)
         answer(ACK | (peer.closing ? FIN : 0));
@@ -389,6 +395,7 @@ static void finish(int fd, size_t before, uint32_t total)
     thread_sleep_until(time_now() + LINGER);
     CHECK_EQ(peer.got, total);
     CHECK(peer.closing);
+    CHECK_EQ(peer.end, total);
     CHECK_EQ(sock_count(), 0);
     CHECK_EQ(used(), before);
 }
@@ -491,6 +498,26 @@ TEST(tso, loss_with_small_segments_and_windows_over_ip6)
         (struct conditions){
             .six = true, .mss = 536, .window = 20000, .loss = 30, .close_every = 70000},
         STREAM_MAX / 8, 1 << 17);
+    test_pass();
+}
+
+/* A large one with the end of the stream is lost, and goes again in pieces: only the last has it.
+ */
+TEST(tso, the_end_of_the_stream_is_lost)
+{
+    begin((struct conditions){0});
+    size_t before = used();
+    int fd = connect_to_peer();
+
+    send_stream(fd, 0, STREAM_MAX / 4, 1 << 17);
+    thread_sleep_until(time_now() + NSEC_PER_SEC);
+    CHECK_EQ(peer.got, STREAM_MAX / 4);
+    cond.dark = true;
+    send_stream(fd, STREAM_MAX / 4, STREAM_MAX / 4 + 30000, 1 << 17);
+    thread_sleep_until(time_now() + 5 * NSEC_PER_SEC);
+    CHECK_EQ(shutdown(fd, SHUT_WR), 0);
+    cond.dark = false;
+    finish(fd, before, STREAM_MAX / 4 + 30000);
     test_pass();
 }
 
