@@ -60,7 +60,7 @@ test_stream_survives_unplugging_again_and_again() {
 
 test_stream_survives_states_written_by_hand() {
     was=$(lives)
-    start_stream
+    start_stream 200000000 # longer than the seconds below
     for state in 5 6 2; do
         xenstore-write "$BACK/state" $state
         kill -0 $stream
