@@ -175,6 +175,11 @@ def test_a_single_round_may_differ_by_what_its_samples_differ_by():
     assert change([100] * 900 + [200] * 100, [200] * 1000) == (0.24, "WORSE")
 
 
+def test_round_trips_have_two_lengths():
+    old, new = (collected((1, "ours", line("net.tcp.rtt.64", value))) for value in (100, 131))
+    assert list(suite.compare(old, new))[0][-1] == ""
+
+
 def test_the_comparison_is_a_table_to_paste():
     text = suite.comparison(rounds_of("a.b", 100, 100), rounds_of("a.b", 200, 200))
     assert "| a.b | ns | 100.0 | 200.0 | +100.0% | 3.0% | WORSE |" in text
