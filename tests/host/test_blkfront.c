@@ -336,6 +336,32 @@ TEST(blkfront, keeps_to_large_sectors)
     end();
 }
 
+/* On disks of each sector size: what begins and ends on one goes, what does not is refused. */
+TEST(blkfront, every_sector_size_is_an_alignment)
+{
+    for (unsigned size = 512; size <= 4096; size *= 2) {
+        uint64_t unit = size / 512;
+        char text[8];
+
+        snprintf(text, sizeof(text), "%u", size);
+        fake_blk_create(&blk, "51712");
+        fake_dev_set_back(&blk.dev, "sector-size", text);
+        CHECK_EQ(open_vbd(), 0);
+        CHECK_EQ(info().sector_size, size);
+        for (uint64_t sector = 0; sector < 16; sector++) {
+            for (size_t n = 1; n <= 16; n++) {
+                int rc = sector % unit == 0 && n % unit == 0 ? 0 : -EINVAL;
+
+                fill_random(want, 8192);
+                CHECK_EQ(blkfront_write(bf, sector, want, n * 512), rc);
+                if (rc == 0)
+                    CHECK_MEM(blk.data + sector * 512, want, n * 512);
+            }
+        }
+        end();
+    }
+}
+
 TEST(blkfront, reaches_sectors_beyond_two_tebibytes)
 {
     static const uint64_t bases[] = {(1ULL << 32) - 8, 1ULL << 33, (1ULL << 54) - 2048};

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Every block of real disks, judged twice: by the domain and by whoever looks at the file later."""
 import hashlib
+import os
 import re
 import subprocess
 
@@ -67,9 +68,13 @@ def test_sectors_of_4096_bytes(peer, tmp_path):
 
 
 def test_front_end_on_a_scratch_disk(tmp_path):
-    """The program `block`: ranges, depth, flush, closing and opening again."""
-    result = run_lab("block", "--disk", make_disk(tmp_path, "disk", 32), memory=64)
+    """The program `block`: ranges, depth, flush, discard, closing and opening again."""
+    file = make_disk(tmp_path, "disk", 32)
+    result = run_lab("block", "--disk", file, memory=64)
     assert result.code == 0, result
+    with open(file, "rb") as f:  # the MiB that the domain discarded is not in the file any more
+        assert os.lseek(f.fileno(), 10 << 20, os.SEEK_HOLE) == 10 << 20
+        assert os.lseek(f.fileno(), 10 << 20, os.SEEK_DATA) == 11 << 20
 
 
 def test_backends_that_leave_and_come_back(peer):

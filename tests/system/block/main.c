@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * blkfront against a real backend, on a scratch disk (xvda, at least 16 MiB, overwritten): data,
- * order, depth, flush, the way out and back in.
+ * order, depth, flush, discard, the way out and back in.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -148,6 +148,29 @@ static void test_marks_its_end(void)
     CHECK(memcmp(mark, back, sizeof(mark)) == 0);
 }
 
+#define HOLE (1u << 20) /* bytes; at twice that within what test_discards writes */
+
+static bool is_zero(const unsigned char *p, size_t len)
+{
+    return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
+}
+
+/* Whoever looks at the disk later finds a hole there. */
+static void test_discards(void)
+{
+    uint64_t sector = (8u << 20) / 512;
+
+    CHECK(info.can_discard && info.discard_granularity <= HOLE);
+    CHECK_EQ(blkfront_write(bf, sector, want, SPAN), 0);
+    CHECK_EQ(blkfront_flush(bf), 0);
+    CHECK_EQ(blkfront_discard(bf, sector + 2 * HOLE / 512, HOLE / 512, false), 0);
+    CHECK_EQ(blkfront_read(bf, sector, got, SPAN), 0);
+    CHECK(memcmp(want, got, 2 * HOLE) == 0 && memcmp(want + 3 * HOLE, got + 3 * HOLE, HOLE) == 0);
+    CHECK(is_zero(got + 2 * HOLE, HOLE));
+    if (!info.can_discard_securely)
+        CHECK_EQ(blkfront_discard(bf, sector, 8, true), -EOPNOTSUPP);
+}
+
 static void test_measures(void)
 {
     nsec_t start_time = time_now(), middle;
@@ -189,6 +212,7 @@ int main(void)
         CASE(keeps_more_in_flight_than_the_ring_holds),
         CASE(refuses_what_is_beyond_the_end),
         CASE(marks_its_end),
+        CASE(discards),
         CASE(measures),
         CASE(closes_and_opens_again),
     };
