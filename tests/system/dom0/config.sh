@@ -177,11 +177,11 @@ test_unpacked_bundle_starts_unedited() {
 
 test_commented_lines_of_a_bundle_are_right() {
     unpack httpd
-    sed -i "s/^#\(vif\|disk\|tsc_mode\) =/\1 =/; s,192.0.2.10,10.8.0.77,; s,/path/to/root.img,/tmp/work/good.img," httpd.cfg
+    sed -i "s/^#\(vif\|disk\|tsc_mode\) =/\1 =/; s,192.0.2.10,10.8.0.77,; s,/path/to/root.img,$work/good.img," httpd.cfg
     xl create -q httpd.cfg
     await says httpd 'serving / on'
     curl -sf -o data http://10.8.0.77/data
-    cmp data /tmp/work/files/data
+    cmp data "$work/files/data"
     xl destroy httpd
 }
 

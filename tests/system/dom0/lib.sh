@@ -6,9 +6,10 @@ LIMIT=150 # seconds; only ends what hangs
 
 # The directory shared with the host is slow for many files: work in a copy of it.
 shared=$PWD
-mkdir /tmp/work
-cp -p ./* /tmp/work
-cd /tmp/work || exit 70
+work=/tmp/work
+mkdir $work
+cp -p ./* $work
+cd $work || exit 70
 chmod +x ./*
 
 nc() {
