@@ -54,18 +54,13 @@ struct cache {
 
 static struct size_class classes[CLASSES] = {[0 ... CLASSES - 1] = {.lock = SPINLOCK_INIT}};
 static uint8_t class_by_grain[HEAP_CONTIGUOUS_MAX / GRAIN + 1];
+static uint8_t cache_limit[CLASSES]; /* objects that a cache keeps: a page's worth, within reason */
 static struct cache first_cache = {.lock = SPINLOCK_INIT};
 static struct cache *caches[CPU_MAX];
 
 static unsigned class_of(size_t size)
 {
     return class_by_grain[(size + GRAIN - 1) / GRAIN];
-}
-
-/* Objects that a cache keeps of one class: a page's worth, within reason. */
-static unsigned cache_limit(unsigned cls)
-{
-    return MAX(2U, MIN(32U, (unsigned)PAGE_SIZE / class_size[cls]));
 }
 
 /* ---- slabs ---- */
@@ -173,13 +168,11 @@ static void give_objects(unsigned cls, struct object *chain)
 
 /* ---- caches ---- */
 
-/* This CPU's cache, locked. */
-static struct cache *cache_lock(irqstate_t *state)
+/* This CPU's cache, locked. Upcalls are masked, so that we stay on this CPU (I3). */
+static struct cache *cache_lock(void)
 {
-    struct cache *c;
+    struct cache *c = caches[cpu_id()];
 
-    *state = irq_save(); /* I3: we stay on this CPU */
-    c = caches[cpu_id()];
     if (c == NULL)
         c = &first_cache;
     spin_lock_masked(&c->lock);
@@ -222,7 +215,7 @@ static struct object *cache_cut(struct cache *c, unsigned cls, unsigned n)
 static struct object *refill(unsigned cls)
 {
     unsigned taken;
-    struct object *mine = take_objects(cls, 1 + cache_limit(cls) / 2, &taken);
+    struct object *mine = take_objects(cls, 1 + cache_limit[cls] / 2, &taken);
     struct object *rest, *next;
     struct cache *c;
     irqstate_t state;
@@ -230,8 +223,9 @@ static struct object *refill(unsigned cls)
     if (mine == NULL)
         return NULL;
     rest = mine->next;
-    c = cache_lock(&state);
-    for (; rest != NULL && c->count[cls] < cache_limit(cls); rest = next) {
+    state = irq_save();
+    c = cache_lock();
+    for (; rest != NULL && c->count[cls] < cache_limit[cls]; rest = next) {
         next = rest->next;
         cache_push(c, cls, rest);
     }
@@ -262,8 +256,8 @@ static void cache_create(void)
 
 static void account(size_t size, int sign)
 {
-    irqstate_t state;
-    struct cache *c = cache_lock(&state);
+    irqstate_t state = irq_save();
+    struct cache *c = cache_lock();
 
     c->stats.in_use += sign < 0 ? -size : size;
     c->stats.allocations += sign > 0;
@@ -281,7 +275,8 @@ static void *alloc_small(unsigned cls)
 
     if (caches[cpu_id()] == NULL)
         cache_create();
-    c = cache_lock(&state);
+    state = irq_save();
+    c = cache_lock();
     o = cache_pop(c, cls);
     if (o != NULL) {
         c->stats.in_use += class_size[cls];
@@ -299,13 +294,13 @@ static void free_small(struct page *slab, struct object *o)
 {
     unsigned cls = slab->note;
     struct object *surplus = NULL;
-    irqstate_t state;
-    struct cache *c = cache_lock(&state);
+    irqstate_t state = irq_save();
+    struct cache *c = cache_lock();
 
     ASSERT(o != c->objects[cls]); /* the easy double free */
     cache_push(c, cls, o);
     c->stats.in_use -= class_size[cls];
-    if (c->count[cls] > cache_limit(cls))
+    if (c->count[cls] > cache_limit[cls])
         surplus = cache_cut(c, cls, c->count[cls] / 2);
     spin_unlock(&c->lock, state);
     if (surplus != NULL)
@@ -362,6 +357,7 @@ void heap_init(void)
     caches[0] = &first_cache;
     for (unsigned i = 0, grain = 0; i < CLASSES; i++) {
         list_init(&classes[i].partial);
+        cache_limit[i] = (uint8_t)MAX(2U, MIN(32U, (unsigned)PAGE_SIZE / class_size[i]));
         for (; grain <= class_size[i] / GRAIN; grain++)
             class_by_grain[grain] = (uint8_t)i;
     }

@@ -7,19 +7,20 @@
 #define KERNEL_MUTEX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include "kernel/wait.h"
 
 struct mutex {
     struct waitq waiters;
-    struct thread *owner;
-    unsigned depth; /* taken again by its owner: times beyond the first */
-    bool lent;      /* its owner has a loan from it */
+    uintptr_t owner; /* a struct thread, or 0; and a bit, see mutex.c */
+    unsigned depth;  /* taken again by its owner: times beyond the first */
+    bool lent;       /* its owner has a loan from it */
     struct lock_tag tag;
 };
 
-#define MUTEX_INIT(name)                                          \
-    {                                                             \
-        WAITQ_INIT((name).waiters), NULL, 0, false, LOCK_TAG_INIT \
+#define MUTEX_INIT(name)                                       \
+    {                                                          \
+        WAITQ_INIT((name).waiters), 0, 0, false, LOCK_TAG_INIT \
     }
 
 #define mutex_init(m) mutex_init_tagged((m), LOCK_TAG)

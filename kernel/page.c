@@ -184,13 +184,11 @@ static void *try_alloc(unsigned order, size_t n)
 
 /* ---- caches ---- */
 
-/* This CPU's cache, locked. */
-static struct cache *cache_lock(irqstate_t *state)
+/* This CPU's cache, locked. Upcalls are masked, so that we stay on this CPU. */
+static struct cache *cache_lock(void)
 {
-    struct cache *c;
+    struct cache *c = caches[cpu_id()];
 
-    *state = irq_save(); /* we stay on this CPU */
-    c = caches[cpu_id()];
     if (c == NULL)
         c = &first_cache;
     spin_lock_masked(&c->lock);
@@ -241,8 +239,8 @@ static void drain(struct cache *c, unsigned keep)
 static void *take_one(void)
 {
     struct page *p = NULL;
-    irqstate_t state;
-    struct cache *c = cache_lock(&state);
+    irqstate_t state = irq_save();
+    struct cache *c = cache_lock();
 
     if (c->count == 0)
         refill(c);
@@ -256,8 +254,8 @@ static void *take_one(void)
 
 static void give_one(struct page *p)
 {
-    irqstate_t state;
-    struct cache *c = cache_lock(&state);
+    irqstate_t state = irq_save();
+    struct cache *c = cache_lock();
 
     cache_put(c, p, c->pages.next); /* first: it may still be in the processor's caches */
     if (c->count > CACHE_MAX)

@@ -603,10 +603,6 @@ void thread_prepare_block(void)
     full_fence(); /* before the caller tests its condition */
 }
 
-void thread_cancel_block(void)
-{
-}
-
 static void block_timeout(struct timer *timer)
 {
     struct thread *t = CONTAINER_OF(timer, struct thread, timer);

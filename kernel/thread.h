@@ -105,11 +105,10 @@ const struct thread *sched_running(unsigned cpu);
 
 /*
  * Blocking, the one primitive (wait queues and mutexes stand on it; nothing else calls it):
- *   thread_prepare_block();  if (!condition) thread_block(deadline); else thread_cancel_block();
+ *   thread_prepare_block();  if (!condition) thread_block(deadline);
  * thread_wake between prepare and block makes the block return at once, so no wake-up is lost.
  */
 void thread_prepare_block(void);
-void thread_cancel_block(void);
 /* 0 when woken, -ETIMEDOUT at (deadline). Never in an event handler or with preemption off. */
 int thread_block(nsec_t deadline);
 /* Any context, handlers included. Harmless on a thread that does not block. */

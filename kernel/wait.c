@@ -38,7 +38,6 @@ bool waitq_leave(struct waitq *q, struct waiter *w)
     bool was_woken = list_empty(&w->link);
 
     list_remove(&w->link);
-    thread_cancel_block();
     spin_unlock(&q->lock, irq);
     return was_woken;
 }

@@ -22,6 +22,7 @@
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define UNUSED __attribute__((unused))
+#define NOINLINE __attribute__((noinline)) /* keeps a rare way out of the way of others */
 #define NORETURN _Noreturn
 
 #endif

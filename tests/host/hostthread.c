@@ -28,14 +28,14 @@
 /* Sanitizers need more than a kernel stack. */
 #define STACK_SIZE (256UL * 1024)
 
-enum state { READY, PREPARED, BLOCKED, DEAD };
+enum state { READY, BLOCKED, DEAD };
 
 struct thread {
     struct list link;
     char name[16];
     enum prio prio, own_prio; /* prio: with what was lent */
     enum state state;
-    bool timed_out, detached;
+    bool woken, timed_out, detached;
     nsec_t deadline;
     struct thread *joiner;
     void (*fn)(void *);
@@ -356,13 +356,7 @@ unsigned thread_count(void)
 
 void thread_prepare_block(void)
 {
-    host_current->state = PREPARED;
-    host_current->timed_out = false;
-}
-
-void thread_cancel_block(void)
-{
-    host_current->state = READY;
+    host_current->woken = host_current->timed_out = false;
 }
 
 int thread_block(nsec_t deadline)
@@ -371,7 +365,7 @@ int thread_block(nsec_t deadline)
 
     if (host_preempt_count != 0 || !host_irq_on || host_in_event)
         test_fail("hostthread", 0, "%s blocks with preemption off or upcalls masked", me->name);
-    if (me->state == READY) /* woken since thread_prepare_block */
+    if (me->woken) /* since thread_prepare_block */
         return 0;
     me->deadline = deadline;
     me->state = BLOCKED;
@@ -383,7 +377,8 @@ int thread_block(nsec_t deadline)
 
 void thread_wake(struct thread *t)
 {
-    if (t->state == PREPARED || t->state == BLOCKED)
+    t->woken = true;
+    if (t->state == BLOCKED)
         t->state = READY;
 }
 

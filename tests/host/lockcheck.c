@@ -138,10 +138,6 @@ void thread_prepare_block(void)
 {
 }
 
-void thread_cancel_block(void)
-{
-}
-
 int thread_block(nsec_t deadline)
 {
     (void)deadline;

@@ -173,10 +173,6 @@ void thread_prepare_block(void)
     pthread_mutex_unlock(&self->lock);
 }
 
-void thread_cancel_block(void)
-{
-}
-
 int thread_block(nsec_t deadline)
 {
     nsec_t end = MIN(deadline, time_now() + 1000 * NSEC_PER_SEC);

@@ -347,10 +347,8 @@ static int await_directly(struct player *me, unsigned ball, nsec_t deadline)
 {
     for (;;) {
         thread_prepare_block();
-        if (load_acquire(&me->ball) >= ball) {
-            thread_cancel_block();
+        if (load_acquire(&me->ball) >= ball)
             return 0;
-        }
         if (thread_block(deadline) != 0 && load_acquire(&me->ball) < ball)
             return -ETIMEDOUT;
     }

@@ -67,7 +67,6 @@ static void sleeper(void *unused)
                 break;
             MUST(thread_block(NEVER) == 0);
         }
-        thread_cancel_block();
         store_release(&flag, false);
     }
 }
@@ -467,7 +466,42 @@ static void mutexes(void)
     MUST(thread_prio(thread_current()) == PRIO_NORMAL);
     thread_join(high);
     thread_join(low);
-    MUST(mutex.owner == NULL && !mutex.lent);
+    MUST(mutex.owner == 0 && !mutex.lent);
+}
+
+/* The last one that has the mutex makes its memory something else; the one before it had waited. */
+#define GONE 0x5a
+static struct mutex doomed;
+static unsigned users;
+
+static void leaves(void *unused)
+{
+    bool last;
+
+    (void)unused;
+    mutex_lock(&doomed);
+    last = atomic_sub(&users, 1) == 0;
+    mutex_unlock(&doomed);
+    if (last)
+        memset(&doomed, GONE, sizeof(doomed));
+}
+
+static void freed_by_the_last(void)
+{
+    unsigned char is[sizeof(doomed)];
+    struct thread *other;
+
+    mutex_init(&doomed);
+    users = 2;
+    mutex_lock(&doomed);
+    other = start_on(2, "other", PRIO_NORMAL, leaves, NULL);
+    explore_busy(); /* until it waits */
+    mutex_unlock(&doomed);
+    leaves(NULL);
+    thread_join(other);
+    memcpy(is, &doomed, sizeof(is));
+    for (size_t i = 0; i < sizeof(is); i++)
+        MUST(is[i] == GONE);
 }
 
 /* The one with the lock waits for the CPU of a thread more urgent than itself, but not than who
@@ -867,6 +901,7 @@ const struct scenario scenarios[] = {
     {"priority", 2, priorities, 2, false},
     {"stolen", 2, change_while_stolen, 2, false},
     {"mutex", 2, mutexes, 2, false},
+    {"mutex-freed", 2, freed_by_the_last, 2, false},
     {"lend", 2, lending, 2, false},
     {"lend-on", 2, lending_on, 2, false},
     {"condition", 2, conditions, 2, false},
