@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What stands in for main.c in a libFuzzer binary: the setups run once, a failed check aborts, and
- * so does an input after which some census is not what it was before.
+ * What stands in for main.c in a libFuzzer binary: the setups run once, or in each process of a
+ * target that makes one for every input; a failed check aborts, and so does an input after which
+ * some census is not what it was before.
  *
  *     make fuzz FUZZ_SECONDS=3600
  */
@@ -17,6 +18,7 @@ static struct census *censuses;
 static const struct test fuzzing = {"fuzz", "input", NULL, 0, NULL};
 const struct test *test_current = &fuzzing;
 bool test_verbose;
+__attribute__((weak)) bool fuzz_forks;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
@@ -69,11 +71,17 @@ void test_pass(void)
     exit(0);
 }
 
+void fuzz_setup(void)
+{
+    for (struct setup *s = setups; s != NULL; s = s->next)
+        s->fn();
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    for (struct setup *s = setups; s != NULL; s = s->next)
-        s->fn();
+    if (!fuzz_forks)
+        fuzz_setup();
     return 0;
 }

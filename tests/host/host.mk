@@ -177,7 +177,7 @@ host-fuzz-xen := tests/host/hostcpus.c tests/host/fakexen.c tests/host/fakestore
     tests/host/fakeback.c lib/base/format.c lib/base/parse.c $(filter-out %/page.c %/wait.c \
     %/mutex.c %/heap.c %/vmap.c,$(filter kernel/%.c,$(host-modules))) \
     frontends/common/xenbus.c frontends/common/life.c
-fuzzers := erofs blk net
+fuzzers := erofs blk net core
 fuzz-erofs-srcs := tests/host/fuzz_erofs.c lib/fs/block.c lib/fs/memdev.c lib/fs/erofs.c
 fuzz-blk-srcs := tests/hostile/fuzz_blk.c tests/hostile/blk.c $(host-fuzz-xen) \
     $(filter frontends/blkfront/%,$(host-modules))
@@ -186,6 +186,7 @@ FUZZ_RUNS ?= 300
 
 fuzz-net-srcs := tests/hostile/fuzz_net.c $(host-fuzz-xen) \
     $(filter frontends/netfront/%,$(host-modules))
+fuzz-core-srcs := tests/hostile/fuzz_core.c $(host-fuzz-xen)
 host-fuzz-objs := $(patsubst %.c,$(BUILD)/host-fuzz/%.o,$(sort $(host-fuzz-frame) \
     $(foreach f,$(fuzzers),$(fuzz-$f-srcs))))
 $(BUILD)/host-fuzz/kernel/page.o: HOST_CPPFLAGS += $(foreach f,$(host-renamed-page),-Dpage_$f=kernel_page_$f)
@@ -202,25 +203,30 @@ $(BUILD)/host-fuzz/fuzz_$(1): $(patsubst %.c,$(BUILD)/host-fuzz/%.o,$(host-fuzz-
 endef
 $(foreach f,$(fuzzers),$(eval $(call fuzzer,$f)))
 
-fuzz-erofs: $(BUILD)/host-fuzz/fuzz_erofs ## the file system's fuzzer (needs clang)
+fuzz-erofs: $(BUILD)/host-fuzz/fuzz_erofs $(host-images)/made ## the file system's fuzzer (needs clang)
 fuzz-blk: $(BUILD)/host-fuzz/fuzz_blk ## blkfront's
 fuzz-net: $(BUILD)/host-fuzz/fuzz_net ## netfront's
+fuzz-core: $(BUILD)/host-fuzz/fuzz_core ## that of store, console, events and the handshake
 
 # FUZZ: which ones; FUZZ_SECONDS: how long each. What they find and learn goes to the build directory, they
 # start from that and from tests/hostile/corpus-NAME.
 FUZZ ?= $(fuzzers)
-FUZZ_FLAGS := -len_control=0 -max_len=1024 -timeout=60 -rss_limit_mb=4096
+FUZZ_FLAGS := -len_control=0 -timeout=60 -rss_limit_mb=4096
+fuzz-max-len = $(if $(filter erofs,$(1)),32768,1024)
+# (a process for each input takes longer)
+fuzz-runs = $(if $(filter core,$(1)),$(shell expr $(FUZZ_RUNS) / 4),$(FUZZ_RUNS))
+fuzz-seeds = $(wildcard tests/hostile/corpus-$(1)) $(if $(filter erofs,$(1)),$(host-images)/seeds)
 fuzz-dir = $(abspath $(BUILD))/fuzz/$(1)
 run-fuzzer = mkdir -p $(call fuzz-dir,$(1)) && ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16 \
-    $(BUILD)/host-fuzz/fuzz_$(1) $(FUZZ_FLAGS) $(2) -artifact_prefix=$(call fuzz-dir,$(1))- \
-    $(call fuzz-dir,$(1)) $(wildcard tests/hostile/corpus-$(1)) >$(call fuzz-dir,$(1).log) 2>&1 || \
+    $(BUILD)/host-fuzz/fuzz_$(1) $(FUZZ_FLAGS) -max_len=$(call fuzz-max-len,$(1)) $(2) -artifact_prefix=$(call fuzz-dir,$(1))- \
+    $(call fuzz-dir,$(1)) $(call fuzz-seeds,$(1)) >$(call fuzz-dir,$(1).log) 2>&1 || \
     { tail -n 40 $(call fuzz-dir,$(1).log); echo '0 passed, 1 failed'; exit 1; }
 fuzz-report = echo "$(1): $$(sed -n 's/^Done \(.*\)/\1/p' $(call fuzz-dir,$(1).log)), $$(ls $(call fuzz-dir,$(1)) | wc -l) inputs kept"
 .PHONY: fuzz check-fuzz
 fuzz: $(FUZZ:%=fuzz-%) ## fuzz FUZZ='erofs blk' for FUZZ_SECONDS=60 each (needs clang)
 	@$(foreach f,$(FUZZ),$(call run-fuzzer,$f,-max_total_time=$(FUZZ_SECONDS)); $(call fuzz-report,$f);)
 check-fuzz: $(fuzzers:%=fuzz-%)
-	@$(foreach f,$(fuzzers),$(call run-fuzzer,$f,-seed=1 -runs=$(FUZZ_RUNS)); $(call fuzz-report,$f);) \
+	@$(foreach f,$(fuzzers),$(call run-fuzzer,$f,-seed=1 -runs=$(call fuzz-runs,$f)); $(call fuzz-report,$f);) \
 	    echo '$(words $(fuzzers)) passed, 0 failed'
 
 -include $(host-fuzz-objs:.o=.d) $(host-objs:.o=.d)
