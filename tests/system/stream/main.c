@@ -1,80 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Port 5001: a client says how many bytes, sends them, is told whether all were right, and
- * gets as many back. The other side is `peer stream`.
- */
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include "tests/system/pattern.h"
-
-#define PORT 5001
-#define CHUNK 65536u
-
-static bool receive(int fd, void *buf, size_t len)
-{
-    return recv(fd, buf, len, MSG_WAITALL) == (ssize_t)len;
-}
-
-/* False when the connection broke; (*wrong) when a word was not what it should be. */
-static bool take(int fd, uint64_t *buf, uint64_t bytes, uint64_t *wrong)
-{
-    for (uint64_t at = 0; at < bytes; at += CHUNK) {
-        size_t len = bytes - at < CHUNK ? bytes - at : CHUNK;
-
-        if (!receive(fd, buf, len))
-            return false;
-        *wrong += !stream_right(buf, at / 8, len / 8);
-    }
-    return true;
-}
-
-static bool give(int fd, uint64_t *buf, uint64_t bytes)
-{
-    for (uint64_t at = 0; at < bytes; at += CHUNK) {
-        size_t len = bytes - at < CHUNK ? bytes - at : CHUNK;
-
-        stream_fill(buf, at / 8, len / 8);
-        if (send(fd, buf, len, 0) != (ssize_t)len)
-            return false;
-    }
-    return true;
-}
-
-static void *serve(void *arg)
-{
-    int fd = (int)(long)arg;
-    uint64_t *buf = malloc(CHUNK), bytes, wrong = 0;
-
-    if (buf == NULL || !receive(fd, &bytes, sizeof(bytes)) || !take(fd, buf, bytes, &wrong) ||
-        send(fd, &wrong, sizeof(wrong), 0) != sizeof(wrong) || !give(fd, buf, bytes))
-        printf("stream: a connection broke\n");
-    free(buf);
-    close(fd);
-    return NULL;
-}
+/* Streams on port 5001, each word checked; the other side is `peer stream`. */
+#include "tests/system/echo_stream.h"
 
 int main(void)
 {
-    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
-    int listener = socket(AF_INET6, SOCK_STREAM, 0), fd;
-
-    if (bind(listener, (struct sockaddr *)&any, sizeof(any)) != 0 || listen(listener, 64) != 0) {
-        perror("stream");
-        return 1;
-    }
-    printf("serving\n");
-    while ((fd = accept(listener, NULL, NULL)) >= 0) {
-        pthread_t t;
-
-        if (pthread_create(&t, NULL, serve, (void *)(long)fd) != 0)
-            close(fd);
-        else
-            pthread_detach(t);
-    }
-    perror("stream: accept");
+    echo_serve(5001);
     return 1;
 }

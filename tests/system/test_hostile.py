@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A hostile backend in dom0 (tests/hostile/dom0) for both devices of a running domain.
+
+Time is counted in instructions (ACCEL=icount): a heart that must beat as often as an undisturbed one is
+judged on busy machines as well.  SYSTEM_FULL=1 (`make test-long`) runs every case, else the starred ones.
+"""
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import BUILD, FULL, IMAGES, TOP, cases, run_script
+
+SOURCE = TOP / "tests/hostile/dom0"
+CASE = re.compile(r'^ *\{"(\w+)", (true|false), (?:ACCUSED|STAYS|ANY),', re.MULTILINE)
+
+
+def attacks():
+    """CLASS_NAME for each case of the tables in net.c and blk.c."""
+    found = [(f"{prefix}_{name}", star) for prefix, file in (("vif", "net.c"), ("vbd", "blk.c"))
+             for name, star in CASE.findall((SOURCE / file).read_text())]
+    return [name for name, star in found if FULL or star == "true"]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """The backend, for dom0, where there are no libraries of this machine."""
+    binary = tmp_path_factory.mktemp("hostile") / "hostile"
+    deps = Path(os.environ.get("DEPS") or BUILD / "deps")
+    subprocess.run(["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-static",
+                    "-pthread", "-D__XEN_INTERFACE_VERSION__=0x00040e00", f"-I{TOP}", "-isystem",
+                    deps / "xen-include", "-o", binary, *sorted(SOURCE.glob("*.c"))], check=True)
+    return binary
+
+
+@pytest.fixture(scope="module")
+def hostile(peer, program, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("attacks")
+    disk, chosen = directory / "disk.img", directory / "cases"
+    chosen.write_text(f"CASES={'all' if FULL else 'starred'}\n")
+    with open(disk, "wb") as file:
+        file.truncate(512 << 10)
+    return run_script("hostile.sh", "victim", "--vif", "--vcpus", "1", "--disk", disk,
+                      put=[peer, program, chosen, IMAGES / "victim"], memory=32, cmdline="51712",
+                      env={"ACCEL": "icount"}.items())
+
+
+@pytest.mark.parametrize("case", attacks())
+def test_attack(hostile, case):
+    hostile.demand(case)
+
+
+@pytest.mark.parametrize("case", cases("hostile.sh"))
+def test_afterwards(hostile, case):
+    hostile.demand(case)
