@@ -13,7 +13,8 @@
 
 struct vitals {
     uint64_t magic;
-    uint64_t beats; /* of a thread of ordinary priority that sleeps 10 ms again and again */
+    uint64_t beats;  /* of a thread of ordinary priority that sleeps 10 ms again and again */
+    uint64_t stolen; /* ns in which the domain would have run, but another did */
     uint64_t rounds_good, rounds_bad; /* all of the disk written and read: right, or not */
     uint32_t grants, quarantined, ports, threads;
     uint64_t pages_free;

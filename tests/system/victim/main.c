@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <arch/clock.h>
 #include "frontends/blkfront/blkfront.h"
 #include "kernel/evtchn.h"
 #include "kernel/grant.h"
@@ -45,6 +46,7 @@ static void *beat(void *arg)
     (void)arg;
     for (;;) {
         rest(10);
+        store_relaxed(&vitals->stolen, clock_steal(0));
         store_relaxed(&vitals->beats, vitals->beats + 1);
     }
     return NULL;
