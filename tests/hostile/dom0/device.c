@@ -58,7 +58,8 @@ void device_connected(struct device *d)
 void device_leave(struct device *d)
 {
     say(d, CLOSING);
-    (void)await_front(d, ~(1u << CONNECTED));
+    /* It may publish still: what lies there then is of the life that ends. */
+    (void)await_front(d, ~(1u << CONNECTED | 1u << INITIALISED));
     say(d, CLOSED);
     d->open = false;
 }
