@@ -14,6 +14,7 @@
 #include "kernel/time.h"
 #include "tests/host/fakeback.h"
 #include "tests/host/hostarch.h"
+#include "tests/host/packet.h"
 #include "tests/host/test.h"
 
 FAKEXEN_BOOT(netfront_large)
@@ -42,32 +43,6 @@ static struct flow {
     uint16_t id, port;
     uint32_t seq, ack;
 } flow;
-
-static void put(uint8_t *p, unsigned bytes, uint32_t value)
-{
-    while (bytes-- > 0) {
-        p[bytes] = (uint8_t)value;
-        value >>= 8;
-    }
-}
-
-static uint32_t get(const uint8_t *p, unsigned bytes)
-{
-    uint32_t value = 0;
-
-    while (bytes-- > 0)
-        value = value << 8 | *p++;
-    return value;
-}
-
-static uint32_t sum_of(const uint8_t *p, unsigned bytes, uint32_t sum)
-{
-    for (unsigned i = 0; i < bytes; i += 2)
-        sum += get(p + i, 2);
-    while (sum > 0xffff)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return sum;
-}
 
 static unsigned ip_len(bool six)
 {
