@@ -27,6 +27,22 @@ test_512_mib() {
     hello_with memory=512
 }
 
+# vcpus N: all of them run
+vcpus() {
+    create sized hello memory=64 "vcpus=$1"
+    await says sized "cpus: $1 of $1 online"
+    exits sized 0
+}
+
+test_32_cpus() {
+    vcpus 32
+}
+
+# vcpu_info in the shared page ends with the 32nd.
+test_40_cpus() {
+    vcpus 40
+}
+
 test_4_mib_that_may_become_8192() {
     hello_with memory=4 maxmem=8192
 }
