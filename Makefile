@@ -17,7 +17,8 @@ include tools/third-party.mk
 # ---- the system, bottom to top -------------------------------------------------------------------
 base := string.c format.c parse.c divide.c
 arch := entry.S switch.S hypercall.c mm.c traps.c clock.c fpu.c random.c pcpu.c setup.c
-kernel := $(if $(CHECK_LOCKS),lockcheck.c) log.c panic.c option.c page.c vmap.c heap.c wait.c mutex.c thread.c cpus.c time.c \
+kernel := $(if $(CHECK_LOCKS),lockcheck.c) log.c panic.c option.c page.c vmap.c heap.c wait.c mutex.c \
+    runq.c balance.c sched.c prio.c thread.c sched_cpu.c cpus.c time.c \
     evtchn.c evtchn_2l.c evtchn_fifo.c grant.c bytering.c console.c xswire.c xswatch.c xenstore.c \
     lifecycle.c hotplug.c main.c
 frontends := $(wildcard frontends/common/*.c frontends/netfront/*.c frontends/blkfront/*.c)

@@ -50,7 +50,7 @@ static inline void spin_init_tagged(struct spinlock *l, struct lock_tag tag)
 void spin_wait(struct spinlock *l);
 void spin_kick(const struct spinlock *l, uint16_t claimed);
 
-/* kernel/thread.c: switch to a more urgent thread that became runnable meanwhile, if the caller may
+/* kernel/sched.c: switch to a more urgent thread that became runnable meanwhile, if the caller may
  * be preempted. */
 void thread_preempt_check(void);
 

@@ -127,7 +127,8 @@ $(host-race-blk): $(host-race-blk-srcs) $(wildcard frontends/*/*.h kernel/*.h li
 
 # The scheduler (tests/host/sched): in every order of its atomic operations, and on threads of the host.
 # Both are tests of the runner (test_sched.c).
-host-sched-srcs := tests/host/sched/inside.c tests/host/sched/machine.c kernel/wait.c \
+host-sched-srcs := tests/host/sched/inside.c tests/host/sched/machine.c kernel/runq.c \
+    kernel/balance.c kernel/sched.c kernel/prio.c kernel/thread.c kernel/sched_cpu.c kernel/wait.c \
     kernel/mutex.c kernel/time.c kernel/cpus.c lib/posix/park.c
 host-sched-deps := $(wildcard kernel/*.[ch] lib/base/*.h tests/host/sched/*.[ch] tests/host/sched/include/arch/*.h)
 host-sched-flags = -Itests/host/sched/include $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \

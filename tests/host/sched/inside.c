@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kernel/thread.c, and two things that only it can see: whether what its head promises is true at a
- * moment at which nothing happens, and a picture of its queues.
+ * What only the scheduler can see: whether its invariants are true at a moment at which nothing
+ * happens, and a picture of its queues.
  */
-#include "kernel/thread.c"
-
+#include "kernel/sched.h"
 #include <stdio.h>
 #include "tests/host/sched/machine.h"
 
@@ -96,7 +95,7 @@ void inside_print(void)
             continue;
         printf("  queue %u:%s%s%s%s runs", cpu, q->online ? "" : " offline",
                q->lock.held ? " locked" : "", q->kicked ? " kicked" : "",
-               cpumask_has(&idle_cpus, cpu) ? " idle" : "");
+               cpumask_has(&sched_idle_cpus, cpu) ? " idle" : "");
         print_thread(q->running);
         printf(", waiting:");
         for (int prio = PRIO_COUNT - 1; prio >= 0; prio--)
@@ -117,5 +116,5 @@ unsigned inside_waiting(unsigned cpu)
 
 void inside_resched_always(void)
 {
-    resched_always = true;
+    sched_resched_always = true;
 }

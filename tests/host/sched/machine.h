@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A machine of several CPUs to run the real scheduler on: kernel/thread.c, wait.c, mutex.c, time.c,
- * cpus.c and lib/posix/park.c, with contexts for threads and bits for interrupts. Twice:
+ * A machine of several CPUs to run the real scheduler on: the files of kernel/sched.h,
+ * kernel/wait.c, mutex.c, time.c, cpus.c and lib/posix/park.c, with contexts for threads and bits
+ * for interrupts. Twice:
  *
  *      storm.c     each CPU is a thread of the host, under the thread sanitizer
  *      explore.c   one thread of the host plays all CPUs, and decides at every atomic operation
@@ -56,7 +57,7 @@ void machine_swap(void **save, void *load);
  * returns. */
 NORETURN void machine_boot(void (*main)(void *));
 
-/* ---- inside.c: what only kernel/thread.c can see ---- */
+/* ---- inside.c: what kernel/sched.h shows ---- */
 
 /* Nothing happens on any CPU but those that run threads: is everything as it should be?
  * (asleep)[cpu]: it is. NULL, or what is wrong. */
