@@ -9,6 +9,7 @@ import re
 import time
 
 import accel
+import doctor
 import image
 import paths
 import qemu
@@ -27,6 +28,8 @@ XEN_MEMORY = 192
 
 
 def run(request):
+    memory = request.memory * 65 // 64 + XEN_MEMORY
+    doctor.require_memory(memory, f"Xen's {memory - request.memory} included")
     parts = image.ensure()
     directory = paths.run_dir()
     accelerator = accel.choose(parts)
@@ -36,7 +39,7 @@ def run(request):
     xen = (f"sched=credit spec-ctrl=eager-fpu dom0_mem={request.memory}M,max:{request.memory}M "
            f"dom0_max_vcpus={request.vcpus}-{request.vcpus} console=com1 "
            "com1=115200,8n1 loglvl=all guest_loglvl=all noreboot bootscrub=0")
-    command = qemu.machine(accelerator, request.memory * 65 // 64 + XEN_MEMORY)
+    command = qemu.machine(accelerator, memory)
     command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     command += qemu.boot(parts.xen, xen, [(request.image, request.cmdline)])
     machine = qemu.Qemu(command, directory / "qemu.log")

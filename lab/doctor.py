@@ -6,12 +6,13 @@ from pathlib import Path
 
 import paths
 from packages import KEYRINGS
-from report import LAB_FAILED, OK, Failure
+from report import LAB_FAILED, OK, Failure, broken
 
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "setpriv": "util-linux",
          "apt-get": "apt", "dpkg-deb": "dpkg", "readelf": "binutils",
          "nm": "binutils", "addr2line": "binutils", "zstd": "zstd"}
-DISK_NEED = 4 << 30
+DISK_NEED = 2048
+IMAGE_NEED = 1200  # packages, what they hold, the image
 MEMORY_NEED = 1500
 
 
@@ -31,17 +32,26 @@ def available_memory():
     return 0
 
 
+def available_space():
+    """(where the lab is built, MiB free there)"""
+    place = next(p for p in (paths.LAB, *paths.LAB.parents) if p.exists())
+    return place, shutil.disk_usage(place).free >> 20
+
+
+def too_small(place, free, need):
+    return (f"{place}: {free} MiB free, {need} needed: make room, or set "
+            "BUILD to another directory")
+
+
 def complaints():
     """One line per thing that is not as it should be."""
     for package in missing_packages():
         yield f"missing package {package}: sudo apt-get install {package}"
     if not paths.host_suite():
         yield "this is no Debian release; set LAB_SUITE=bookworm or trixie"
-    place = next(p for p in (paths.LAB, *paths.LAB.parents) if p.exists())
-    free = shutil.disk_usage(place).free
+    place, free = available_space()
     if free < DISK_NEED:
-        yield (f"{free >> 20} MiB free at {place}, {DISK_NEED >> 20} needed: "
-               "free some, or set BUILD to another place")
+        yield too_small(place, free, DISK_NEED)
     if available_memory() < MEMORY_NEED:
         yield (f"{available_memory()} MiB of memory available, "
                f"{MEMORY_NEED} needed: stop other programs")
@@ -60,9 +70,25 @@ def run():
     return Failure(OK, "nothing is missing")
 
 
+def require_space(need):
+    """Stop before a full disk does: in MiB."""
+    place, free = available_space()
+    if free < need:
+        raise broken(too_small(place, free, need))
+
+
+def require_memory(need, parts):
+    """Stop before the machine swaps or kills: in MiB, (parts) says for what."""
+    available = available_memory()
+    if available < need:
+        raise broken(f"too little memory: {available} MiB available, {need} "
+                     f"needed ({parts}): ask for less with --memory or stop "
+                     "other programs")
+
+
 def require():
-    """Stop early, with the remedy, when a tool is missing."""
+    """Before dom0 is built: stop, with the remedy, when a tool or room is missing."""
     lacking = missing_packages()
     if lacking:
-        raise Failure(LAB_FAILED, "missing: sudo apt-get install "
-                      + " ".join(lacking))
+        raise broken("missing: sudo apt-get install " + " ".join(lacking))
+    require_space(IMAGE_NEED)

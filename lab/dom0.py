@@ -12,6 +12,7 @@ import shlex
 import time
 from dataclasses import dataclass
 
+import doctor
 import paths
 import qemu
 from report import DOM0_DIED, Failure, broken, show, step
@@ -210,6 +211,7 @@ def ensure_snapshot(shape, image, directory):
         paths.fresh(directory)
         with paths.making(snapshot.dir, keep=6) as draft:
             if draft:
+                doctor.require_space(shape.dom0)
                 snapshot.take(directory, draft)
     os.utime(snapshot.dir)
     return snapshot

@@ -114,8 +114,7 @@ class Run:
 
     def report(self, verdict):
         """What dom0 and Xen know about the failure."""
-        if verdict.code not in (CRASHED, CREATE_FAILED) \
-                and self.machine.alive() and self.started:
+        if verdict.code != CRASHED and self.machine.alive() and self.started:
             self.ask_for_report()
         if verdict.code == CREATE_FAILED:
             show("xl create", self.text("create.log"))
@@ -249,14 +248,6 @@ def fetch_back(request, directory, verdict):
     return verdict
 
 
-def require_memory(shape, need):
-    available, wanted = doctor.available_memory(), shape.dom0 + need
-    if available < wanted:
-        raise broken(f"too little memory: {available} MiB available, "
-                     f"{wanted} MiB needed (dom0 {shape.dom0}, guest {need}); "
-                     "ask for less with --memory or stop other programs")
-
-
 def require_port(forward):
     try:
         socket.create_server(("127.0.0.1", forward[0])).close()
@@ -271,7 +262,8 @@ def start(request, directory):
     parts = image.ensure()
     need = request.domain.need()
     shape = dom0.shape_for(accel.choose(parts), need)
-    require_memory(shape, need)
+    doctor.require_memory(shape.dom0 + need,
+                          f"dom0 {shape.dom0}, guest {need}")
     forward = request.forward and (request.forward[0],
                                    request.domain.address(),
                                    request.forward[1])

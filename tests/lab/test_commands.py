@@ -4,7 +4,12 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
+import asdom0
 import doctor
+import options
+import report
 
 LAB = Path(__file__).resolve().parents[2] / "lab" / "lab"
 
@@ -48,8 +53,40 @@ def test_doctor_finds_nothing_where_nothing_is_missing(monkeypatch, capsys):
 
 
 def test_doctor_says_what_is_too_small(monkeypatch):
-    monkeypatch.setattr(doctor, "DISK_NEED", 1 << 60)
+    monkeypatch.setattr(doctor, "DISK_NEED", 1 << 40)
     monkeypatch.setattr(doctor, "MEMORY_NEED", 1 << 30)
     said = "\n".join(doctor.complaints())
-    assert "MiB free at" in said and "set BUILD to another place" in said
+    assert "MiB free, 1099511627776 needed" in said
+    assert "set BUILD to another directory" in said
     assert "MiB of memory available" in said
+
+
+def test_too_little_memory_is_said_before_anything_is_started(monkeypatch):
+    monkeypatch.setattr(doctor, "available_memory", lambda: 900)
+    doctor.require_memory(900, "all of it")
+    with pytest.raises(report.Failure) as failure:
+        doctor.require_memory(901, "dom0 800, guest 101")
+    assert failure.value.code == report.LAB_FAILED
+    for words in ("900 MiB available, 901 needed", "dom0 800, guest 101", "--memory"):
+        assert words in failure.value.cause
+
+
+def test_a_kernel_larger_than_this_machine_is_refused(tmp_path):
+    (tmp_path / "image").touch()
+    words = ["as-dom0", str(tmp_path / "image"), "--memory", "1000000000"]
+    with pytest.raises(report.Failure) as failure:
+        asdom0.run(options.parse(words))
+    assert "too little memory" in failure.value.cause
+
+
+def test_too_little_space_names_the_place_and_the_remedy(monkeypatch):
+    monkeypatch.setattr(doctor, "missing_packages", list)
+    monkeypatch.setattr(doctor, "available_space", lambda: ("/somewhere/build/lab", 99))
+    monkeypatch.setattr(doctor, "IMAGE_NEED", 99)
+    doctor.require()
+    monkeypatch.setattr(doctor, "IMAGE_NEED", 100)
+    with pytest.raises(report.Failure) as failure:
+        doctor.require()
+    assert failure.value.code == report.LAB_FAILED
+    assert failure.value.cause == ("/somewhere/build/lab: 99 MiB free, 100 needed: make room, "
+                                   "or set BUILD to another directory")

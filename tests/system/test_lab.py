@@ -46,7 +46,8 @@ def test_2_when_it_crashes_while_a_script_runs(tmp_path):
 def test_3_when_xl_create_fails():
     result = run_lab("hello", "--config", "vcpus=0", "--config", "disk=['nonsense']")
     assert result.code == 3, result
-    assert "xl create" in result.err, result
+    for title in ("xl create", "xl list", "xl dmesg"):
+        assert f"---- {title} ----" in result.err, result
 
 
 def test_4_when_it_ends_with_another_status():
