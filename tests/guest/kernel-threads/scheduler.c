@@ -21,11 +21,20 @@ static void test_two_thousand_threads_are_made_and_joined(void)
 
 static struct waitq gate = WAITQ_INIT(gate);
 static bool gate_open;
+static unsigned looks; /* who found the gate closed once does not look again before he is woken */
+
+static bool look_at_gate(void)
+{
+    bool open = load_acquire(&gate_open);
+
+    atomic_add(&looks, 1);
+    return open;
+}
 
 static void pass_gate(void *arg)
 {
     (void)arg;
-    (void)!wait_until(&gate, load_acquire(&gate_open), NEVER);
+    (void)!wait_until(&gate, look_at_gate(), NEVER);
     atomic_add(&runs, 1);
 }
 
@@ -49,13 +58,17 @@ static void test_wake_one_wakes_exactly_one(void)
 {
     struct thread *t[4];
 
-    runs = 0;
+    runs = looks = 0;
     gate_open = false;
     for (size_t i = 0; i < 4; i++)
         t[i] = start(PRIO_HIGH, pass_gate, NULL);
+    while (load_acquire(&looks) < 4)
+        sleep_for(MS);
     store_release(&gate_open, true);
     for (unsigned i = 1; i <= 4; i++) {
         waitq_wake_one(&gate);
+        while (load_acquire(&runs) < i)
+            sleep_for(MS);
         sleep_for(2 * MS);
         CHECK_EQ(runs, i);
     }
