@@ -14,6 +14,7 @@
  *    index once and go on with an empty ring; what was in it is lost, nothing else.
  * I2 No lock is held while waiting, and every wait ends, also with a clock that stands still.
  * I3 After console_break_locks no lock is waited for: one CPU is left, and its words matter more.
+ * I4 After console_end nothing follows its line, whoever still runs and writes; only panic does.
  *
  * Contexts: console_write, console_drain: any. console_read: threads.
  */
@@ -28,10 +29,11 @@
 #include <arch/hypercall.h>
 #include <xen/io/console.h>
 #include <xen/sched.h>
+#include "lib/base/format.h"
 #include "lib/base/string.h"
 
 #define COOKED_MAX 128
-#define INPUT_MAX 256 /* power of two */
+#define INPUT_MAX 256       /* power of two */
 #define STALL_PAUSES 200000 /* I2: the bound when the clock does not move */
 
 static bool hypervisor_console;
@@ -43,6 +45,8 @@ static struct spinlock out_lock = SPINLOCK_INIT;
 static struct bytering out;
 static nsec_t waited; /* how long the reader let a writer wait for nothing */
 static uint32_t reader_seen;
+static bool mid_line; /* the last byte was no newline */
+static bool ended;    /* I4 */
 
 static struct spinlock in_lock = SPINLOCK_INIT;
 static struct bytering in;
@@ -100,11 +104,27 @@ static size_t judge(struct bytering *r, long rc)
     return 0;
 }
 
+/* Whether what is written now comes too late. I4 */
+static bool is_over(void)
+{
+    return load_relaxed(&ended) && !load_relaxed(&broken);
+}
+
+/* Under (out_lock): as much as fits now. */
+static size_t send(const char *text, size_t len)
+{
+    size_t n = judge(&out, bytering_send(&out, text, len));
+
+    if (n > 0)
+        store_relaxed(&mid_line, text[n - 1] != '\n');
+    return n;
+}
+
 /* As much as fits now. */
 static size_t put(const char *text, size_t len)
 {
     irqstate_t state = lock(&out_lock);
-    size_t n = judge(&out, bytering_send(&out, text, len));
+    size_t n = is_over() ? len : send(text, len);
 
     spin_unlock(&out_lock, state);
     if (n > 0)
@@ -178,9 +198,9 @@ void console_write(const char *text, size_t len, nsec_t patience)
     char cooked[COOKED_MAX];
     size_t used, made;
 
-    if (hypervisor_console) {
+    if (hypervisor_console && len > 0 && !is_over()) {
+        store_relaxed(&mid_line, text[len - 1] != '\n');
         (void)hypercall_console(text, len); /* Xen cooks by itself */
-        return;
     }
     if (page == NULL)
         return;
@@ -188,6 +208,37 @@ void console_write(const char *text, size_t len, nsec_t patience)
         used = cook(text, len, cooked, &made);
         put_or_drop(cooked, made, patience);
     }
+}
+
+/* From now on only the caller writes: whether it begins within somebody's line. */
+static bool silence_others(void)
+{
+    irqstate_t state = lock(&out_lock);
+    bool torn = load_relaxed(&mid_line);
+
+    store_relaxed(&ended, true); /* I4 */
+    spin_unlock(&out_lock, state);
+    return torn;
+}
+
+void console_end(const char *line)
+{
+    char text[COOKED_MAX / 2], cooked[COOKED_MAX];
+    size_t len = (size_t)format(text, sizeof(text), "%s%s\n", silence_others() ? "\n" : "", line);
+    size_t made;
+    irqstate_t state;
+
+    if (hypervisor_console)
+        (void)hypercall_console(text, len);
+    if (page == NULL)
+        return;
+    (void)cook(text, len, cooked, &made);
+    (void)wait_for_room(made, CONSOLE_BRIEFLY);
+    state = lock(&out_lock);
+    if (send(cooked, made) < made)
+        atomic_add(&stats.dropped, made);
+    spin_unlock(&out_lock, state);
+    notify();
 }
 
 void console_drain(nsec_t timeout)

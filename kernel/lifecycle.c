@@ -55,19 +55,19 @@ void lifecycle_on_shutdown(bool (*fn)(enum lifecycle_request request))
 static void say_status(int status)
 {
     char line[WORD_MAX];
-    int len = format(line, sizeof(line), "exit status %d\n", status);
 
-    console_write(line, (size_t)len, CONSOLE_BRIEFLY);
+    format(line, sizeof(line), "exit status %d", status);
+    console_end(line);
 }
 
 void lifecycle_exit(int status)
 {
     if (atomic_exchange(&leaving, true)) /* I1 */
         thread_exit();
-    say_status(status);
     if (xs_printf(XS_NO_TX, "data/exit-status", "%d", status) != 0)
         log_debug("lifecycle: data/exit-status is not writable");
     lock_report();
+    say_status(status);
     console_drain(DRAIN_NS);
     hypercall_shutdown(reasons[load_relaxed(&wanted)]);
 }

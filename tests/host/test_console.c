@@ -65,6 +65,51 @@ TEST(console, writes_more_than_the_ring_holds)
     CHECK_EQ(dropped(), 0);
 }
 
+static bool ends_with(const char *text)
+{
+    size_t all = strlen(host_log()), len = strlen(text);
+
+    return all >= len && strcmp(host_log() + all - len, text) == 0;
+}
+
+TEST(console, ends_with_a_line_of_its_own)
+{
+    say("torn");
+    console_end("the last");
+    say("too late\n");
+    console_write("later\n", 6, CONSOLE_PATIENTLY);
+    CHECK(ends_with("torn\r\nthe last\r\n"));
+    CHECK_EQ(dropped(), 0);
+}
+
+TEST(console, ends_without_an_empty_line)
+{
+    say("whole\n");
+    console_end("the last");
+    CHECK(ends_with("whole\r\nthe last\r\n"));
+}
+
+TEST(console, ends_but_for_a_panic)
+{
+    console_end("the last");
+    console_break_locks();
+    say("panic\n");
+    CHECK(ends_with("the last\r\npanic\r\n"));
+}
+
+TEST(console, ends_though_nobody_reads)
+{
+    static char text[10000];
+    nsec_t start;
+
+    fakexen_console_freeze(true);
+    memset(text, 'x', sizeof(text));
+    console_write(text, sizeof(text), CONSOLE_BRIEFLY);
+    start = clock_read();
+    console_end("nobody reads this");
+    CHECK(clock_read() - start <= 110 * MSEC);
+}
+
 TEST(console, ends_its_wait_for_a_reader_that_sleeps)
 {
     static char text[10000];

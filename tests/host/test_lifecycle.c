@@ -5,7 +5,9 @@
 #include <arch/clock.h>
 #include <string.h>
 #include <xen/sched.h>
+#include "kernel/console.h"
 #include "kernel/thread.h"
+#include "kernel/time.h"
 #include "lib/base/macros.h"
 #include "tests/host/fakexen.h"
 #include "tests/host/hostarch.h"
@@ -16,6 +18,14 @@ FAKEXEN_BOOT(lifecycle)
 static void request(const char *word)
 {
     fakexen_store_set("control/shutdown", "%s", word);
+    fakexen_settle();
+}
+
+/* The same, and time for the console's reader to take the last line. */
+static void request_end(const char *word)
+{
+    request(word);
+    host_advance(10 * NSEC_PER_MSEC);
     fakexen_settle();
 }
 
@@ -42,21 +52,21 @@ static bool left_with_0(void)
 TEST(lifecycle, powers_off)
 {
     fakexen_expect_shutdown(SHUTDOWN_poweroff, left_with_0);
-    request("poweroff");
+    request_end("poweroff");
     CHECK(false);
 }
 
 TEST(lifecycle, halts)
 {
     fakexen_expect_shutdown(SHUTDOWN_poweroff, left_with_0);
-    request("halt");
+    request_end("halt");
     CHECK(false);
 }
 
 TEST(lifecycle, reboots)
 {
     fakexen_expect_shutdown(SHUTDOWN_reboot, left_with_0);
-    request("reboot");
+    request_end("reboot");
     CHECK(false);
 }
 
@@ -110,6 +120,33 @@ TEST(lifecycle, leaves_with_the_programs_status)
 {
     fakexen_expect_shutdown(SHUTDOWN_poweroff, left_with_3);
     lifecycle_exit(3);
+}
+
+static void chatter(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        console_write("and on ", 7, CONSOLE_PATIENTLY);
+        thread_sleep_until(time_now() + 100 * 1000);
+    }
+}
+
+static bool left_with_4_as_the_last_line(void)
+{
+    const char *last = "\r\nexit status 4\r\n", *log = host_log();
+
+    return strlen(log) > strlen(last) && strcmp(log + strlen(log) - strlen(last), last) == 0 &&
+           strstr(log, "and on and on") != NULL;
+}
+
+TEST(lifecycle, the_status_is_the_last_line_whoever_talks)
+{
+    struct thread *t;
+
+    CHECK_EQ(thread_create("chatter", PRIO_NORMAL, 0, chatter, NULL, &t), 0);
+    thread_sleep_until(time_now() + NSEC_PER_MSEC);
+    fakexen_expect_shutdown(SHUTDOWN_poweroff, left_with_4_as_the_last_line);
+    lifecycle_exit(4);
 }
 
 static bool left_quickly(void)
@@ -186,7 +223,7 @@ TEST(lifecycle, obeys_at_once_if_the_application_does_not_care)
 {
     lifecycle_on_shutdown(will_not);
     fakexen_expect_shutdown(SHUTDOWN_poweroff, was_asked);
-    request("poweroff");
+    request_end("poweroff");
     CHECK(false);
 }
 
