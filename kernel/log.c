@@ -118,7 +118,7 @@ void log_init(void)
             return;
         }
     }
-    log_warn("log: no such level: %s", name);
+    log_warn("option: paravane.log=%s is ignored; write =err, =warn, =info or =debug", name);
 }
 
 bool log_allowed(struct log_limit *l)

@@ -90,6 +90,7 @@ NORETURN void kernel_main(const struct bootinfo *boot)
 {
     struct thread *main;
     uint64_t random;
+    size_t stack;
 
     info = boot;
     option_init(boot->cmdline, app_name); /* paravane.* and argv */
@@ -103,8 +104,11 @@ NORETURN void kernel_main(const struct bootinfo *boot)
     time_init();                          /* timers */
     thread_init();                        /* we are the idle thread now */
     cpus_init();                          /* and can be interrupted */
-    if (thread_create("main", PRIO_NORMAL, main_stack_size(), main_thread, (void *)(uintptr_t)boot,
-                      &main) != 0)
-        panic("boot: out of memory for the first thread; give the domain more memory=");
+    stack = main_stack_size();
+    if (thread_create("main", PRIO_NORMAL, stack, main_thread, (void *)(uintptr_t)boot, &main) != 0)
+        panic(
+            "boot: no memory for the program's stack of %lu KiB; give the domain more memory= or a "
+            "smaller paravane.stack=",
+            (unsigned long)(stack / 1024));
     thread_idle();
 }

@@ -20,6 +20,11 @@ static const char known[] =
     " log stack root hostname dns net-wait disk-timeout bounce evtchn xsave fsgsbase "
     "rdrand resched-always ";
 
+/* Those of them that are on or off. */
+static const char switches[] = " bounce xsave fsgsbase rdrand resched-always ";
+static const char *const yes[] = {"", "1", "on", "yes"};
+static const char *const no[] = {"0", "off", "no"};
+
 static char text[TEXT_MAX];
 static char *options[OPTION_ARGS_MAX]; /* without the prefix */
 static size_t nr_options;
@@ -56,13 +61,40 @@ static char *cut_word(char *word)
     return from;
 }
 
-/* Is name[0, len) a word of (known)? */
-static bool is_known(const char *name, size_t len)
+/* Is name[0, len) a word of (list), which has blanks around each? */
+static bool is_in(const char *list, const char *name, size_t len)
 {
-    for (const char *at = known; at[1] != '\0'; at = strchr(at + 1, ' '))
+    for (const char *at = list; at[1] != '\0'; at = strchr(at + 1, ' '))
         if (strncmp(at + 1, name, len) == 0 && at[1 + len] == ' ')
             return true;
     return false;
+}
+
+static bool is_one_of(const char *value, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(value, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_yes(const char *value)
+{
+    return is_one_of(value, yes, ARRAY_SIZE(yes));
+}
+
+static bool is_no(const char *value)
+{
+    return is_one_of(value, no, ARRAY_SIZE(no));
+}
+
+/* (value) NULL: it was given bare. */
+static void check_option(const char *word, const char *name, size_t len, const char *value)
+{
+    if (!is_in(known, name, len))
+        log_warn("option: %s is ignored; after paravane. these are known:%s", word, known);
+    else if (value != NULL && is_in(switches, name, len) && !is_yes(value) && !is_no(value))
+        log_warn("option: %s is ignored; write =on or =off", word);
 }
 
 static bool keep_option(char *word)
@@ -71,8 +103,7 @@ static bool keep_option(char *word)
 
     if (nr_options == OPTION_ARGS_MAX)
         return false;
-    if (!is_known(name, end ? (size_t)(end - name) : strlen(name)))
-        log_warn("option: %s is ignored; after paravane. these are known:%s", word, known);
+    check_option(word, name, end ? (size_t)(end - name) : strlen(name), end ? end + 1 : NULL);
     options[nr_options++] = word + strlen(PREFIX);
     return true;
 }
@@ -135,27 +166,16 @@ const char *option_get(const char *name)
     return NULL;
 }
 
-static bool is_one_of(const char *value, const char *const *words, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(value, words[i]) == 0)
-            return true;
-    return false;
-}
-
 bool option_on(const char *name)
 {
-    static const char *const yes[] = {"", "1", "on", "yes"};
     const char *value = option_get(name);
 
-    return value != NULL && is_one_of(value, yes, ARRAY_SIZE(yes));
+    return value != NULL && is_yes(value);
 }
 
 bool option_is_off(const char *value)
 {
-    static const char *const no[] = {"0", "off", "no"};
-
-    return value != NULL && is_one_of(value, no, ARRAY_SIZE(no));
+    return value != NULL && is_no(value);
 }
 
 const char *option_ip(void)

@@ -109,6 +109,10 @@ static void explain(const char *id, int rc)
     if (rc == -ENOENT && option_get("root") == NULL)
         log_info("root: no file system: give the domain a disk=[...] or a ramdisk= made by "
                  "mkfs.erofs, if its program needs files");
+    else if (option_get("root") == NULL)
+        log_err("root: %s, the first vbd, cannot be opened (error %d), as said above; "
+                "paravane.root= chooses another",
+                id, -rc);
     else
         log_err("root: %s cannot be opened (error %d): paravane.root= must be \"ramdisk\" or a "
                 "number below device/vbd",

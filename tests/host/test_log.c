@@ -44,7 +44,7 @@ TEST(log, takes_its_level_from_the_command_line)
     CHECK(host_logged("visible"));
     option_init("paravane.log=loud", "test");
     log_init();
-    CHECK(host_logged("no such level: loud"));
+    CHECK(host_logged("paravane.log=loud is ignored; write =err,"));
 }
 
 TEST(log, says_what_was_postponed_before_the_next_line_and_once)

@@ -90,6 +90,25 @@ TEST(option, names_a_word_that_it_does_not_know_and_those_that_it_does)
     CHECK(host_logged("paravane.=1 is ignored"));
 }
 
+TEST(option, says_what_is_neither_on_nor_off)
+{
+    option_init("paravane.bounce=maybe", "prog");
+    CHECK(host_logged("paravane.bounce=maybe is ignored; write =on or =off"));
+    CHECK(!option_on("bounce") && !option_is_off(option_get("bounce")));
+    option_init("paravane.xsave=of", "prog");
+    CHECK(host_logged("paravane.xsave=of is ignored"));
+}
+
+TEST(option, knows_every_way_to_say_on_and_off)
+{
+    option_init("paravane.bounce=yes paravane.xsave=0 paravane.rdrand=1 paravane.fsgsbase=no "
+                "paravane.hostname=maybe",
+                "prog");
+    CHECK(option_on("bounce") && option_on("rdrand"));
+    CHECK(option_is_off(option_get("xsave")) && option_is_off(option_get("fsgsbase")));
+    CHECK(!host_logged("ignored"));
+}
+
 TEST(option, leaves_out_what_is_too_much)
 {
     char line[4096] = "";
