@@ -83,6 +83,7 @@ static bool take_answer(struct queue *q, unsigned *slot, int *status)
     rc = blk_ring_take(&q->ring, &rsp);
     if (rc > 0) {
         q->worked = true;
+        q->answered = q->looks;
         blkfront_note(q->bf, BLKFRONT_ANSWER);
         claimed = slots_claim(&q->slots, rsp.id); /* I1 */
         if (claimed >= 0)
@@ -137,16 +138,16 @@ void blkfront_queue_work(struct queue *q)
     int status;
 
     blkfront_queue_finish(q);
-    do {
-        while (load_relaxed(fault) == NULL && take_answer(q, &slot, &status)) {
-            end_request(q, slot, status);
-            blkfront_queue_finish(q);
-            if (++done % BUDGET == 0)
-                thread_yield();
-        }
-    } while (load_relaxed(fault) == NULL && rearm(q));
+    while (done < BUDGET && load_relaxed(fault) == NULL && take_answer(q, &slot, &status)) {
+        end_request(q, slot, status);
+        blkfront_queue_finish(q);
+        done++;
+    }
+    q->more = load_relaxed(fault) == NULL && (done == BUDGET || rearm(q));
     blkfront_queue_finish(q);
-    if (load_relaxed(fault) == NULL && atomic_exchange(&q->owed, false)) {
+    if (done == BUDGET)
+        thread_yield();
+    if (!q->more && load_relaxed(fault) == NULL && atomic_exchange(&q->owed, false)) {
         evtchn_eoi(q->port, q->worked);
         q->worked = false;
     }

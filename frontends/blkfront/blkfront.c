@@ -13,7 +13,7 @@
  *
  * I1 A backend that closes in an orderly way, and one that we close, may finish what it has for
  *    DRAIN_TIMEOUT. One that broke the protocol may not, and what it had ends with -EIO: nobody
- *    knows what it did with it.
+ *    knows what it did with it. A silent one (I3 of queue.c) had its time.
  * I2 What a backend did not answer is sent again to the next one, once it is there, in the order of
  *    submission; a transfer waits for that no longer than (timeout).
  * I3 When the device is closed no transfer is left without its (done).
@@ -63,7 +63,7 @@ static void serve(struct blkfront *bf)
 /* Nothing is sent any more; what the backend answers still counts (I1). */
 static void settle(struct blkfront *bf)
 {
-    nsec_t deadline = time_now() + DRAIN_TIMEOUT;
+    nsec_t deadline = time_now() + (load_relaxed(&bf->silent) ? 0 : DRAIN_TIMEOUT);
 
     store_relaxed(&bf->down_since, time_now());
     mutex_lock(&bf->info_lock);
@@ -74,8 +74,9 @@ static void settle(struct blkfront *bf)
         blkfront_queue_drain(bf->queue[i], deadline);
     if (bf->fault != NULL)
         xb_fail(&bf->dev, -EPROTO, "the backend broke the protocol: %s", bf->fault);
-    else if (!bf->stop)
-        log_warn("%s: the backend has left; %u s until transfers fail", bf->info.name,
+    else if (!load_relaxed(&bf->stop))
+        log_warn("%s: the backend %s; %u s until transfers fail", bf->info.name,
+                 bf->silent ? "does not answer" : "has left",
                  (unsigned)(bf->timeout / NSEC_PER_SEC));
 }
 
@@ -129,12 +130,13 @@ static int on_connect(void *arg, nsec_t deadline)
 static void on_disconnect(void *arg)
 {
     struct blkfront *bf = arg;
-    int status = bf->stop || bf->fault != NULL ? -EIO : 0; /* I1 */
+    int status = load_relaxed(&bf->stop) || bf->fault != NULL ? -EIO : 0; /* I1 */
 
     for_queues(bf, blkfront_queue_stop);
     for (unsigned i = 0; i < bf->nr_queues; i++)
         blkfront_queue_close(bf->queue[i], status);
     bf->fault = NULL;
+    bf->silent = false;
 }
 
 /* In the watch thread. */
@@ -211,13 +213,14 @@ int blkfront_open(const char *id, struct blkfront **out)
     if (rc == 0)
         rc = life_open(&bf->life);
     if (rc == 0)
+        blkfront_announce(bf, ""); /* from now on all this is the thread's */
+    if (rc == 0)
         rc = thread_create(bf->info.name, PRIO_DRIVER, 0, device_thread, bf, &bf->thread);
     if (rc != 0) {
         life_destroy(&bf->life);
         destroy(bf);
         return rc;
     }
-    blkfront_announce(bf, "");
     *out = bf;
     return 0;
 }

@@ -4,10 +4,10 @@
  * call on top. Sector numbers are always in units of 512 bytes, whatever the backend's
  * sector-size; transfers must be multiples of info.sector_size.
  *
- * A disk outlives its backend. When the backend closes, restarts or is replaced, transfers wait,
- * the driver connects again, and what was not answered is sent again, in the order in which it was
- * submitted. What then has waited for blkfront_timeout ends with -EIO; transfers submitted to a
- * disk that has been away for that long end so at once, until it is back.
+ * A disk outlives its backend. When the backend closes, restarts, is replaced or falls silent,
+ * transfers wait, the driver connects again, and what was not answered is sent again, in the order
+ * in which it was submitted. What then has waited for blkfront_timeout ends with -EIO; transfers
+ * submitted to a disk that has been away for that long end so at once, until it is back.
  */
 #ifndef FRONTENDS_BLKFRONT_H
 #define FRONTENDS_BLKFRONT_H
@@ -95,8 +95,8 @@ void blkfront_unplug(struct blkfront *bf);
  * caller's; false: it was called, or is in a moment. Not from done. */
 bool blkfront_cancel(struct blkfront *bf, struct blkfront_io *io) MUST_CHECK;
 
-/* How long a transfer waits for a backend that is not there (paravane.disk-timeout, 30 s). A
- * blocking call waits twice as long for an answer. */
+/* How long a transfer waits for a backend that is not there, and how long one that is may be silent
+ * (paravane.disk-timeout, 30 s). A blocking call waits twice as long for an answer. */
 nsec_t blkfront_timeout(void);
 
 /* Blocking transfer of (len) bytes at (sector); (buf) may be any memory. 0; -EIO, also when nothing

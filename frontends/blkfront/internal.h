@@ -67,6 +67,7 @@ struct segment {
 struct request {
     struct segment *seg;
     unsigned nr;                /* segments */
+    unsigned sent;              /* in the queue's looks */
     struct blkfront_io *single; /* a flush or a discard, which has none; NULL: cancelled */
     uint8_t operation;          /* what is done; an indirect request's is on the wire, too */
     struct granted indirect;    /* page of descriptors; va NULL: they are in the request */
@@ -106,6 +107,11 @@ struct queue {
     struct waitq work;
     bool owed;   /* an event came, its EOI is to be given */
     bool worked; /* responses taken since the last EOI */
+    bool more;   /* there are answers that were not taken yet */
+
+    /* What the backend's silence is measured by (queue.c). */
+    unsigned looks, answered; /* of the thread, once a second; at the last answer */
+    nsec_t look_at;           /* the next one */
 };
 
 /* What the backend says; read into here first, judged, then in force. */
@@ -145,7 +151,8 @@ struct blkfront {
     bool stop;         /* the program closes the device */
     bool dead;         /* nothing is accepted any more */
     bool changed;      /* the backend said something about itself */
-    const char *fault; /* what the backend did wrong */
+    bool silent;       /* the backend does not answer */
+    const char *fault; /* what it did wrong */
     void (*observer)(enum blkfront_moment moment);
 };
 
@@ -256,7 +263,8 @@ void blkfront_wire_put(struct queue *q, unsigned slot);
 
 /* ---- answer.c ---- */
 
-/* Complete all that was answered or needs no answer, move pending on, give the EOI. */
+/* Complete what was answered or needs no answer, move pending on, give the EOI. Some of it: when
+ * (more) is left, call it again. */
 void blkfront_queue_work(struct queue *q);
 /* Every request in flight is taken back, its pages revoked or in quarantine. Its transfers are
  * pending again, or end with (status) if that is not 0. */

@@ -11,6 +11,10 @@
  * I1 Progress does not depend on notifications: the thread looks at the ring once a second.
  * I2 The memory of a queue stays until the disk is closed, so that its lock and its lists are there
  *    for who submits; what belongs to one connection (ring, port, slots) comes and goes under it.
+ * I3 No request is in flight without end: a backend that answered nothing for (timeout) is left as
+ *    one that is gone. PATIENCE times that is for a queue with a flush or a discard under way,
+ * which may take long, and for a request that all others overtake. Seconds are counted in looks at
+ *    the ring: while the domain stands still, its backend is not to blame.
  */
 #include "frontends/blkfront/internal.h"
 
@@ -21,7 +25,8 @@
 #include "lib/base/format.h"
 #include "lib/base/string.h"
 
-#define REPOLL NSEC_PER_SEC
+#define LOOK NSEC_PER_SEC /* I1 */
+#define PATIENCE 4
 
 /* ---- the lock, and what is due when it is given back ---- */
 
@@ -52,12 +57,13 @@ void blkfront_unlock(struct queue *q)
 
 bool blkfront_is_serving(const struct blkfront *bf)
 {
-    return !load_relaxed(&bf->stop) && load_relaxed(&bf->fault) == NULL && xb_connected(&bf->dev);
+    return !load_relaxed(&bf->stop) && !load_relaxed(&bf->silent) &&
+           load_relaxed(&bf->fault) == NULL && xb_connected(&bf->dev);
 }
 
 static bool has_work(struct queue *q)
 {
-    return load_acquire(&q->owed) || load_acquire(&q->due);
+    return q->more || load_acquire(&q->owed) || load_acquire(&q->due);
 }
 
 /* The first queue's thread is also the device's. */
@@ -67,11 +73,43 @@ static bool is_to_go_on(const struct queue *q)
            (q->index > 0 || !load_relaxed(&q->bf->changed));
 }
 
+static bool takes_long(uint8_t operation)
+{
+    return operation != BLKIF_OP_READ && operation != BLKIF_OP_WRITE;
+}
+
+/* Is there a request that waits for its answer for too long (I3)? The lock is held. */
+static bool is_left_alone(const struct queue *q)
+{
+    unsigned limit = (unsigned)(q->bf->timeout / LOOK), oldest = 0;
+    bool slow = false;
+
+    for (unsigned slot = 0; slot < q->slots.nr; slot++)
+        if (slots_is_in_flight(&q->slots, slot)) {
+            oldest = MAX(oldest, q->looks - q->request[slot].sent);
+            slow |= takes_long(q->request[slot].operation);
+        }
+    return oldest > PATIENCE * limit || (!slow && MIN(oldest, q->looks - q->answered) > limit);
+}
+
+static void look(struct queue *q)
+{
+    if (time_now() < q->look_at)
+        return;
+    q->look_at = time_now() + LOOK;
+    mutex_lock(&q->lock);
+    q->looks++;
+    if (is_left_alone(q))
+        store_relaxed(&q->bf->silent, true);
+    mutex_unlock(&q->lock);
+}
+
 void blkfront_queue_serve(struct queue *q)
 {
     while (is_to_go_on(q)) {
-        (void)wait_until(&q->work, has_work(q) || !is_to_go_on(q), time_now() + REPOLL); /* I1 */
+        (void)wait_until(&q->work, has_work(q) || !is_to_go_on(q), q->look_at); /* I1 */
         blkfront_queue_work(q);
+        look(q);
     }
 }
 
@@ -163,7 +201,7 @@ int blkfront_queue_open(struct queue *q, unsigned order, unsigned segments)
 {
     int rc = open_ring(q, order);
 
-    q->owed = q->worked = false;
+    q->owed = q->worked = q->more = false;
     if (rc == 0) {
         blk_ring_init_pages(&q->ring, q->pages, q->nr_pages);
         rc = open_requests(q, blk_ring_size(&q->ring), segments);
@@ -225,7 +263,7 @@ void blkfront_queue_drain(struct queue *q, nsec_t deadline)
 {
     while (slots_in_use(&q->slots) > 0 && is_answering(q) && time_now() < deadline) {
         (void)wait_until(&q->work, has_work(q) || !is_answering(q),
-                         MIN(deadline, time_now() + REPOLL));
+                         MIN(deadline, time_now() + LOOK));
         blkfront_queue_work(q);
     }
 }

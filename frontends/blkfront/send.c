@@ -110,6 +110,7 @@ static bool send_next(struct queue *q, struct blkfront_io *io)
     if (req == NULL)
         return false;
     req->operation = operation_of(q, io);
+    req->sent = q->looks;
     req->nr = 0;
     req->single = has_data(io) ? NULL : io;
     if (req->single == NULL && !prepare(q, req)) {
