@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What netfront.c (a vif's life), tx.c (how a frame becomes slots) and rx.c (how slots become a
- * frame) share. A queue is one pair of rings with its event
+ * What netfront.c (a vif's life), tx.c (how a frame becomes slots), rx.c (how slots become a frame)
+ * and groups.c (multicast) share. A queue is one pair of rings with its event
  * channels; a vif has one, or several where backend, CPUs and memory allow. Frames of one flow go
  * out through one queue, so they stay in order; through which one they come in is the backend's
  * choice.
@@ -48,13 +48,16 @@ struct netfront_page {
     gref_t ref;
 };
 
+/* What a slot of the transmit ring was used for. */
+enum tx_role { TX_PIECE, TX_HEAD, TX_GROUP }; /* of a frame; its first one; a group is told of */
+
 struct netfront_tx {
     struct mutex lock;       /* guards all of this but (kick) and (worked) */
     struct shared_page page; /* the ring's */
     struct tx_ring ring;
     struct slots slots;                      /* one for each page of the pool */
     struct netfront_page pool[tx_ring_SIZE]; /* by slot */
-    bool heads_frame[tx_ring_SIZE];          /* by slot */
+    enum tx_role role[tx_ring_SIZE];         /* by slot */
     unsigned nr_extras; /* extra infos in the ring whose answer was not taken */
     bool kick;          /* the backend is to be notified */
     bool worked;        /* responses taken since the last EOI */
@@ -101,10 +104,19 @@ struct netfront_queue {
 /* What the other side said, for one life. */
 struct netfront_terms {
     bool rx_copy, sg, split, no_csum_offload, csum6, trusted, gso4, gso6;
+    bool filters, filters_at_will; /* multicast; and stops when told to */
     uint32_t mtu, max_queues;
     uint8_t mac[6];
     char ip[sizeof(((struct netfront_info *)0)->ip)];
     bool bounce; /* ours: hand up copies only */
+};
+
+/* groups.c */
+struct netfront_multicast {
+    struct netfront_groups wanted, told;
+    bool filtering; /* the backend was asked to, in this life */
+    bool due;       /* there is more to tell it */
+    bool refused;   /* it did not take a group, and nothing was done about that yet */
 };
 
 struct netfront {
@@ -114,8 +126,9 @@ struct netfront {
     struct netfront_info info; /* but the counters; changes and copies under (lock) */
     struct mutex lock;
     struct netfront_terms terms; /* changes only while it is not (up), as (nr_queues) */
-    bool up;                     /* open in full; false again once closed */
-    const char *fault;           /* what the backend did wrong, NULL: nothing */
+    struct netfront_multicast multicast;
+    bool up;           /* open in full; false again once closed */
+    const char *fault; /* what the backend did wrong, NULL: nothing */
     struct netfront_queue *queue[NETFRONT_QUEUES_MAX]; /* made when first needed, then kept */
     unsigned nr_queues;                                /* in this life */
     struct timer repoll;
@@ -132,6 +145,12 @@ int netfront_tx_open(struct netfront_queue *q, unsigned nr) MUST_CHECK;
 void netfront_tx_close(struct netfront_queue *q);
 /* Take what was answered. */
 void netfront_tx_settle(struct netfront_queue *q);
+/* Tell the backend of a group, (type) XEN_NETIF_EXTRA_TYPE_MCAST_*. As netfront_send. */
+int netfront_tx_group(struct netfront_queue *q, uint8_t type, const uint8_t mac[6]) MUST_CHECK;
+
+/* A life begins; nf->lock is held. */
+void netfront_groups_begin(struct netfront *nf, bool can_filter);
+void netfront_groups_poll(struct netfront *nf);
 
 /* Keeps (nr) pages posted, from now on. */
 void netfront_rx_open(struct netfront_queue *q, unsigned nr);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A vif's lives: connect, poll, disconnect (xen/io/netif.h). Frames out are tx.c, frames in rx.c.
+ * A vif's lives: connect, poll, disconnect (xen/io/netif.h). Frames out are tx.c, frames in rx.c,
+ * multicast groups groups.c.
  *
  * The driver has no thread. Its event handler and a timer call the user's wake; the user's
  * thread calls netfront_poll, which does what there is to do. An event's port stays masked from
@@ -46,6 +47,8 @@ static const struct xb_key features[] = {
     XB_FLAG(struct netfront_terms, csum6, "feature-ipv6-csum-offload", false),
     XB_FLAG(struct netfront_terms, gso4, "feature-gso-tcpv4", false),
     XB_FLAG(struct netfront_terms, gso6, "feature-gso-tcpv6", false),
+    XB_FLAG(struct netfront_terms, filters, "feature-multicast-control", false),
+    XB_FLAG(struct netfront_terms, filters_at_will, "feature-dynamic-multicast-control", false),
     XB_OPTIONAL(struct netfront_terms, max_queues, "multi-queue-max-queues", 1, 1,
                 NETFRONT_QUEUES_MAX),
     XB_OPTIONAL_TEXT(struct netfront_terms, ip, "ip"),
@@ -167,6 +170,7 @@ static void judge(struct netfront_terms *t)
     t->mtu = t->sg ? t->mtu : MIN(t->mtu, MTU_ETHERNET);
     t->gso4 &= t->sg && !t->no_csum_offload;
     t->gso6 &= t->sg && t->csum6;
+    t->filters &= t->filters_at_will;
     t->bounce = !t->trusted || option_on("bounce");
 }
 
@@ -184,6 +188,7 @@ static void accept_terms(struct netfront *nf, const struct netfront_terms *t)
     info->large4 = t->gso4;
     info->large6 = t->gso6;
     info->tx_max = t->sg ? XEN_NETIF_MAX_TX_SIZE : PAGE_SIZE;
+    netfront_groups_begin(nf, t->filters);
     mutex_unlock(&nf->lock);
 }
 
@@ -279,6 +284,7 @@ static int publish_features(struct netfront *nf)
         {.name = "feature-gso-tcpv4", .number = 1},
         {.name = "feature-gso-tcpv6", .number = 1},
         {.name = "feature-no-csum-offload", .remove = true},
+        {.name = "request-multicast-control", .number = 1, .remove = !nf->multicast.filtering},
     };
 
     return xb_publish(&nf->dev, keys, ARRAY_SIZE(keys));
@@ -392,6 +398,7 @@ int netfront_create(const char *handle, const struct netfront_user *user, struct
     if (nf == NULL)
         return -ENOMEM;
     nf->user = *user;
+    nf->multicast.wanted.nr = NETFRONT_GROUPS_MAX + 1;
     mutex_init(&nf->lock);
     timer_init(&nf->repoll, on_repoll);
     format(nf->info.name, sizeof(nf->info.name), "vif%s", handle);
@@ -458,6 +465,7 @@ bool netfront_poll(struct netfront *nf, unsigned budget)
         return false;
     for (unsigned i = 0; i < nf->nr_queues; i++)
         more |= poll_queue(nf->queue[i], MAX(1, budget / nf->nr_queues));
+    netfront_groups_poll(nf);
     if (more || nf->fault != NULL)
         return true;
     for (unsigned i = 0; i < nf->nr_queues; i++)

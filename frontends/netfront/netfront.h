@@ -47,6 +47,14 @@ struct netfront_frame {
     enum netfront_csum csum;
 };
 
+/* Multicast groups, by their Ethernet addresses. */
+#define NETFRONT_GROUPS_MAX 64 /* as many as Linux's backend keeps */
+
+struct netfront_groups {
+    uint8_t mac[NETFRONT_GROUPS_MAX][6];
+    unsigned nr; /* more than NETFRONT_GROUPS_MAX: there are too many, so all */
+};
+
 struct netfront_user {
     void *arg;
     /* A frame came in; called inside netfront_poll. */
@@ -106,6 +114,12 @@ int netfront_send(struct netfront *nf, const struct netfront_frag *frags, unsign
 int netfront_send_large(struct netfront *nf, const struct netfront_frag *frags, unsigned n,
                         uint16_t cut) MUST_CHECK;
 void netfront_kick(struct netfront *nf);
+
+/* Adds (mac) to (g), unless it is there. */
+void netfront_add_group(struct netfront_groups *g, const uint8_t mac[6]);
+/* From now on these groups are wanted, and no others: a backend that can filters. Frames of others
+ * may come all the same. Before the first call all are wanted. Any thread. */
+void netfront_set_groups(struct netfront *nf, const struct netfront_groups *wanted);
 
 /* Take at most (budget) frames in, recycle transmit pages, refill, re-arm. True when there is
  * more to do now. False without a link. One thread at a time. */

@@ -15,10 +15,12 @@
  * whole: the sequence number goes on with the payload, lengths and sums are those of the piece, and
  * only the last one has PSH and FIN.
  *
+ * Extra infos also tell the backend of multicast groups (groups.c): their request has no data.
+ *
  * I1 Pool pages were zeroed and never hold anything but frames for this backend, so a backend that
  *    reads all of a page learns nothing.
- * I2 The first slot has the Ethernet header and as much as fits of the rest; no slot is empty, none
- *    leaves its page, a frame has at most 16: what backends insist on.
+ * I2 The first slot has the Ethernet header and as much as fits of the rest; no slot of a frame is
+ *    empty, none leaves its page, a frame has at most 16: what backends insist on.
  * I3 A request is prepared and published in one critical section; its page is not touched
  *    again until slots_claim accepted its response.
  * I4 A response has the status okay, error or dropped. "Null" answers extra infos, so there are at
@@ -63,8 +65,8 @@ static void drop_unanswered(struct netfront_queue *q)
     int slot;
 
     while ((slot = slots_claim_any(&q->tx.slots)) >= 0) {
-        q->count.tx_dropped += q->tx.heads_frame[slot];
-        q->tx.heads_frame[slot] = false;
+        q->count.tx_dropped += q->tx.role[slot] == TX_HEAD;
+        q->tx.role[slot] = TX_PIECE;
         slots_put(&q->tx.slots, (unsigned)slot);
     }
 }
@@ -85,6 +87,17 @@ void netfront_tx_close(struct netfront_queue *q)
 
 /* ---- completion; the lock is held ---- */
 
+/* The backend did not do what was asked. */
+static void failed(struct netfront_queue *q, enum tx_role role)
+{
+    if (role == TX_HEAD)
+        q->count.tx_dropped++;
+    if (role != TX_GROUP)
+        return;
+    store_relaxed(&q->nf->multicast.refused, true);
+    q->nf->user.wake(q->nf->user.arg);
+}
+
 static bool complete(struct netfront_queue *q, const struct netif_tx_response *rsp)
 {
     int slot;
@@ -99,8 +112,8 @@ static bool complete(struct netfront_queue *q, const struct netif_tx_response *r
                                        : "answer to a frame with an impossible status");
         return false;
     }
-    if (rsp->status != NETIF_RSP_OKAY && q->tx.heads_frame[slot])
-        q->count.tx_dropped++;
+    if (rsp->status != NETIF_RSP_OKAY)
+        failed(q, q->tx.role[slot]);
     slots_put(&q->tx.slots, (unsigned)slot); /* I3 */
     return true;
 }
@@ -206,7 +219,7 @@ static void request_piece(struct netfront_queue *q, struct outgoing *out, uint32
         flags |= NETTXF_extra_info;
     if (at + n < out->len)
         flags |= NETTXF_more_data;
-    q->tx.heads_frame[slot] = at == 0;
+    q->tx.role[slot] = at == 0 ? TX_HEAD : TX_PIECE;
     tx_ring_reserve(&q->tx.ring)->req = (struct netif_tx_request){
         .gref = q->tx.pool[slot].ref,
         .flags = (uint16_t)flags,
@@ -215,13 +228,24 @@ static void request_piece(struct netfront_queue *q, struct outgoing *out, uint32
     };
 }
 
+static void put_extra(struct netfront_queue *q, const struct netif_extra_info *extra)
+{
+    tx_ring_reserve(&q->tx.ring)->extra = *extra;
+    q->tx.nr_extras++;
+}
+
 static void request_cutting(struct netfront_queue *q, const struct outgoing *out)
 {
-    tx_ring_reserve(&q->tx.ring)->extra = (struct netif_extra_info){
-        .type = XEN_NETIF_EXTRA_TYPE_GSO,
-        .u.gso = {.size = out->cut, .type = out->gso},
-    };
-    q->tx.nr_extras++;
+    const struct netif_extra_info extra = {.type = XEN_NETIF_EXTRA_TYPE_GSO,
+                                           .u.gso = {.size = out->cut, .type = out->gso}};
+
+    put_extra(q, &extra);
+}
+
+static void publish(struct netfront_queue *q)
+{
+    if (tx_ring_publish(&q->tx.ring))
+        store_relaxed(&q->tx.kick, true);
 }
 
 /* There is room (I2, I3). */
@@ -232,8 +256,24 @@ static void put_frame(struct netfront_queue *q, struct outgoing *out)
         if (at == 0 && out->cut != 0)
             request_cutting(q, out);
     }
-    if (tx_ring_publish(&q->tx.ring))
-        store_relaxed(&q->tx.kick, true);
+    publish(q);
+}
+
+/* There is room. The page is granted, but nothing is in it. */
+static void put_group(struct netfront_queue *q, uint8_t type, const uint8_t *mac)
+{
+    unsigned slot = (unsigned)slots_get(&q->tx.slots);
+    struct netif_extra_info extra = {.type = type};
+
+    memcpy(extra.u.mcast.addr, mac, sizeof(extra.u.mcast.addr));
+    q->tx.role[slot] = TX_GROUP;
+    tx_ring_reserve(&q->tx.ring)->req = (struct netif_tx_request){
+        .gref = q->tx.pool[slot].ref,
+        .flags = NETTXF_extra_info,
+        .id = (uint16_t)slots_id(&q->tx.slots, slot),
+    };
+    put_extra(q, &extra);
+    publish(q);
 }
 
 /* The lock is held. */
@@ -258,6 +298,18 @@ static int send_frame(struct netfront_queue *q, struct outgoing *out)
     q->count.tx_bytes += out->len;
     q->count.tx_large += out->cut != 0;
     return 0;
+}
+
+int netfront_tx_group(struct netfront_queue *q, uint8_t type, const uint8_t mac[6])
+{
+    int rc;
+
+    mutex_lock(&q->tx.lock);
+    rc = netfront_link(q->nf) ? make_room(q, 1, 1) : -ENETDOWN;
+    if (rc == 0)
+        put_group(q, type, mac);
+    mutex_unlock(&q->tx.lock);
+    return rc;
 }
 
 /* ---- which queue ---- */

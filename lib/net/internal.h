@@ -26,6 +26,10 @@ void tcp_hurry(struct netif *netif);
 /* neighbours.c: tell those of IPv6 that our addresses are here (again). Core lock held. */
 void neighbours_tell(struct netif *netif);
 
+/* groups.c: the multicast groups that (netif) listens to. Core lock held. */
+struct netfront_groups;
+void groups_of(struct netif *netif, struct netfront_groups *out);
+
 /* servers.c: the next name server that the user named; put all of these back where lwIP asks first.
  * Core lock held. */
 void servers_add(const ip_addr_t *ip);

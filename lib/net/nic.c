@@ -358,6 +358,33 @@ static void adopt_properties(struct nic *nic, const struct netfront_info *info)
     netif->chksum_flags = (u16_t)((netif->chksum_flags & ~NETIF_CHECKSUM_GEN_TCP) | generate);
 }
 
+/* lwIP's list is the new one already. Core lock held. */
+static void tell_groups(struct netif *netif)
+{
+    struct nic *nic = netif->state;
+    struct netfront_groups groups;
+    groups_of(netif, &groups);
+    netfront_set_groups(nic->nf, &groups);
+}
+
+static err_t on_group4(struct netif *netif, const ip4_addr_t *group,
+                       enum netif_mac_filter_action action)
+{
+    (void)group;
+    (void)action;
+    tell_groups(netif);
+    return ERR_OK;
+}
+
+static err_t on_group6(struct netif *netif, const ip6_addr_t *group,
+                       enum netif_mac_filter_action action)
+{
+    (void)group;
+    (void)action;
+    tell_groups(netif);
+    return ERR_OK;
+}
+
 static err_t init_netif(struct netif *netif)
 {
     struct nic *nic = netif->state;
@@ -372,6 +399,8 @@ static err_t init_netif(struct netif *netif)
     netif->linkoutput = output;
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
                    NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
+    netif_set_igmp_mac_filter(netif, on_group4);
+    netif_set_mld_mac_filter(netif, on_group6);
     netif_set_hostname(netif, hostname);
     return ERR_OK;
 }
@@ -577,6 +606,8 @@ static int create(const char *handle, const struct net_config *config, struct ni
         heap_free(nic);
         return rc;
     }
+    nic->netif.state = nic;
+    tell_groups(&nic->netif); /* before the first life */
     nic->number = nr_created;
     created[nr_created++] = nic;
     read_hostname();

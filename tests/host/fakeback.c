@@ -249,6 +249,7 @@ static void net_connect(struct fake_dev *dev)
     net->nr_queues = fake_dev_front_number(dev, "multi-queue-num-queues");
     CHECK(net->nr_queues >= 1 && net->nr_queues <= FAKE_QUEUES);
     CHECK(net->nr_queues == 1 || net->nr_queues <= net_max_queues(dev));
+    net->nr_groups = 0;
     for (net->queue = 0; net->queue < net->nr_queues; net->queue++)
         net_connect_queue(net);
     net->queue = 0;
@@ -273,6 +274,7 @@ void fake_net_create(struct fake_net *net, const char *handle)
     memset(net, 0, sizeof(*net));
     net->dev.connect = net_connect;
     net->dev.disconnect = net_disconnect;
+    net->groups_max = ARRAY_SIZE(net->group);
     fake_dev_create(&net->dev, "vif", "vif", handle);
     fake_dev_set_front(&net->dev, "mac", "00:16:3e:12:34:56");
     fake_dev_set_front(&net->dev, "handle", handle);
@@ -330,7 +332,56 @@ static void net_take_piece(struct fake_net *net, const struct netif_tx_request *
     net_keep(net, req->gref, false);
 }
 
-/* The notes that follow the first request: only how to cut. */
+static unsigned net_find_group(const struct fake_net *net, const uint8_t *mac)
+{
+    unsigned i = 0;
+
+    while (i < net->nr_groups && memcmp(net->group[i], mac, 6) != 0)
+        i++;
+    return i;
+}
+
+bool fake_net_has_group(const struct fake_net *net, const uint8_t *mac)
+{
+    return net_find_group(net, mac) < net->nr_groups;
+}
+
+/* Linux's neither looks whether it has a group already, nor locks its list against other queues. */
+static int net_take_group(struct fake_net *net, const struct netif_extra_info *extra)
+{
+    unsigned i = net_find_group(net, extra->u.mcast.addr);
+
+    CHECK_EQ(net->queue, 0);
+    CHECK(fake_dev_back_is_on(&net->dev, "feature-multicast-control"));
+    CHECK(extra->u.mcast.addr[0] & 1);
+    CHECK_EQ(i < net->nr_groups, extra->type == XEN_NETIF_EXTRA_TYPE_MCAST_DEL);
+    net->nr_group_notes++;
+    if (extra->type == XEN_NETIF_EXTRA_TYPE_MCAST_DEL)
+        memmove(net->group[i], net->group[--net->nr_groups], 6);
+    else if (net->nr_groups == net->groups_max)
+        return NETIF_RSP_ERROR;
+    else
+        memcpy(net->group[net->nr_groups++], extra->u.mcast.addr, 6);
+    return NETIF_RSP_OKAY;
+}
+
+/* A request with a note and nothing else. */
+static void net_take_note(struct fake_net *net, const struct netif_tx_request *req,
+                          const struct netif_extra_info *extra)
+{
+    CHECK_EQ(req->flags, NETTXF_extra_info);
+    CHECK_EQ(req->size, 0);
+    CHECK(net->hostile || fake_grant_is_readonly(req->gref));
+    fake_net_answer_tx(net, req->id, net_take_group(net, extra));
+}
+
+static bool is_group(const struct netif_extra_info *extra)
+{
+    return extra->type == XEN_NETIF_EXTRA_TYPE_MCAST_ADD ||
+           extra->type == XEN_NETIF_EXTRA_TYPE_MCAST_DEL;
+}
+
+/* The notes that follow the first request: one at most. */
 static void net_take_extra(struct fake_net *net, const struct netif_tx_request *req,
                            struct netif_extra_info *extra)
 {
@@ -340,8 +391,10 @@ static void net_take_extra(struct fake_net *net, const struct netif_tx_request *
     if (!(req->flags & NETTXF_extra_info))
         return;
     CHECK(back_ring_take(net_tx(net), extra, sizeof(*extra)));
-    CHECK_EQ(extra->type, XEN_NETIF_EXTRA_TYPE_GSO);
     CHECK_EQ(extra->flags, 0);
+    if (is_group(extra))
+        return;
+    CHECK_EQ(extra->type, XEN_NETIF_EXTRA_TYPE_GSO);
     six = extra->u.gso.type == XEN_NETIF_GSO_TYPE_TCPV6;
     CHECK(six || extra->u.gso.type == XEN_NETIF_GSO_TYPE_TCPV4);
     CHECK(fake_dev_back_is_on(&net->dev, six ? "feature-gso-tcpv6" : "feature-gso-tcpv4"));
@@ -365,6 +418,11 @@ static void net_take_frame(struct fake_net *net, struct netif_tx_request *req)
     struct netif_extra_info extra;
 
     net_take_extra(net, &req[0], &extra);
+    if (is_group(&extra)) {
+        net_take_note(net, &req[0], &extra);
+        net_answer_extra(net, &extra);
+        return;
+    }
     while (req[n - 1].flags & NETTXF_more_data) {
         CHECK(n < XEN_NETIF_NR_SLOTS_MIN);
         CHECK(back_ring_take(net_tx(net), &req[n], sizeof(req[n])));

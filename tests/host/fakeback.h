@@ -92,6 +92,9 @@ struct fake_net {
     bool hostile;                /* pages that it may not reach any more are its own fault */
     bool keep_mapped;            /* maps what it answers, until fake_net_let_go */
     int16_t tx_status;           /* of the answers */
+    uint8_t group[64][6];        /* multicast that it lets through */
+    unsigned nr_groups, groups_max;
+    unsigned nr_group_notes; /* adding or removing one, in all lives */
     unsigned nr_sent;            /* frames from the guest; the last one: */
     struct fake_frame last;
     void (*on_frame)(struct fake_net *net); /* sees each, NULL: nobody does */
@@ -121,6 +124,7 @@ void fake_net_push(struct fake_net *net);
 /* Answer any transmit request that was taken, or not. */
 void fake_net_answer_tx(struct fake_net *net, unsigned id, int status);
 void fake_net_let_go(struct fake_net *net);
+bool fake_net_has_group(const struct fake_net *net, const uint8_t *mac);
 
 /* ---- block ---- */
 

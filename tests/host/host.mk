@@ -17,8 +17,8 @@ host-modules := \
     kernel/evtchn.c kernel/evtchn_2l.c kernel/evtchn_fifo.c kernel/grant.c \
     kernel/xswire.c kernel/xswatch.c kernel/xenstore.c kernel/lifecycle.c \
     kernel/hotplug.c \
-    frontends/common/xenbus.c frontends/common/life.c frontends/netfront/netfront.c frontends/netfront/tx.c \
-    frontends/netfront/rx.c $(wildcard frontends/blkfront/*.c) \
+    frontends/common/xenbus.c frontends/common/life.c $(wildcard frontends/netfront/*.c) \
+    $(wildcard frontends/blkfront/*.c) \
     lib/fs/block.c lib/fs/memdev.c lib/fs/erofs.c \
     lib/libc/chacha.c lib/libc/timespec.c \
     lib/posix/fd.c lib/posix/poll.c lib/posix/select.c lib/posix/pipe.c lib/posix/park.c \
@@ -54,7 +54,8 @@ $(BUILD)/host/$(DEPS)/http-parser/%.o: HOST_WARN := -w
 $(BUILD)/host/$(DEPS)/lwip/%.o: HOST_WARN := -w
 $(BUILD)/host/$(DEPS)/lwip/%.o: HOST_CFLAGS += -fno-sanitize=alignment,shift
 host-net-objs := $(patsubst %.c,$(BUILD)/host/%.o,$(host-net) $(LWIP_SRCS) \
-    tests/host/test_socket.c tests/host/test_stream.c tests/host/test_netconfig.c tests/host/test_tso.c)
+    tests/host/test_socket.c tests/host/test_stream.c tests/host/test_netconfig.c tests/host/test_tso.c \
+    tests/host/test_multicast.c)
 # (-MMD is silent about what a system header includes)
 $(host-net-objs): $(wildcard lib/net/port/*.h lib/net/port/arch/*.h)
 $(host-net-objs): HOST_CPPFLAGS += -isystem lib/net/include -Ilib/net/port $(LWIP_INC)

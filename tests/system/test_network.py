@@ -32,6 +32,12 @@ def names():
     return run_script("names.sh", "talk", "--vif=ip=", put=[IMAGES / "talk"])
 
 
+@pytest.fixture(scope="module")
+def multicast():
+    return run_script("multicast.sh", "talk", "--vif=ip=10.8.0.10/24 fd00:8::10",
+                      put=[IMAGES / "talk"])
+
+
 @pytest.mark.parametrize("case", cases("network.sh"))
 def test_network(network, case):
     network.demand(case)
@@ -55,6 +61,11 @@ def test_services(services, case):
 @pytest.mark.parametrize("case", cases("names.sh"))
 def test_names(names, case):
     names.demand(case)
+
+
+@pytest.mark.parametrize("case", cases("multicast.sh"))
+def test_multicast(multicast, case):
+    multicast.demand(case)
 
 
 @pytest.mark.skipif(not FULL, reason="two leases take three minutes: make test-long")
