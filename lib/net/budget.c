@@ -25,8 +25,9 @@
 #include <lwip/opt.h>
 
 #define SHARE 16
-#define QUEUE_MIN (2 * TCP_MSS)
-#define WINDOW_MIN (4 * TCP_MSS)
+#define SEGMENT 1460 /* one of an mtu of 1500 */
+#define QUEUE_MIN (2 * SEGMENT)
+#define WINDOW_MIN (4 * SEGMENT)
 
 uint32_t net_window_cut, net_send_cut; /* see lwipopts.h */
 

@@ -476,6 +476,30 @@ TEST(tso, loss_with_small_segments_and_windows_over_ip6)
     test_pass();
 }
 
+/* Each frame takes as much as one of 9000 can: of IPv6 20 bytes less. */
+TEST(tso, an_mtu_of_9000)
+{
+    stream((struct conditions){.mtu = 9000, .mss = 8960, .loss = 5}, STREAM_MAX, 1 << 17);
+    CHECK(peer.largest > 40000);
+    CHECK(peer.pieces < STREAM_MAX / 8948 + 150);
+    test_pass();
+}
+
+TEST(tso, an_mtu_of_9000_and_a_backend_that_does_not_cut)
+{
+    stream((struct conditions){.mtu = 9000, .mss = 8960, .no_gso = true}, STREAM_MAX, 1 << 17);
+    CHECK_EQ(peer.largest, 8960 - 12);
+    test_pass();
+}
+
+TEST(tso, an_mtu_of_9000_over_ip6)
+{
+    stream((struct conditions){.six = true, .mtu = 9000, .mss = 8940, .no_gso = true}, STREAM_MAX,
+           1 << 17);
+    CHECK_EQ(peer.largest, 8940 - 12);
+    test_pass();
+}
+
 /* A large one with the end of the stream is lost, and goes again in pieces: only the last has it.
  */
 TEST(tso, the_end_of_the_stream_is_lost)

@@ -33,6 +33,11 @@ def names():
 
 
 @pytest.fixture(scope="module")
+def jumbo(peer):
+    return run_script("jumbo.sh", "stream", "--vif=mtu=9000,ip=10.8.0.10/24 fd00:8::10", put=[peer])
+
+
+@pytest.fixture(scope="module")
 def multicast():
     return run_script("multicast.sh", "talk", "--vif=ip=10.8.0.10/24 fd00:8::10",
                       put=[IMAGES / "talk"])
@@ -61,6 +66,11 @@ def test_services(services, case):
 @pytest.mark.parametrize("case", cases("names.sh"))
 def test_names(names, case):
     names.demand(case)
+
+
+@pytest.mark.parametrize("case", cases("jumbo.sh"))
+def test_jumbo(jumbo, case):
+    jumbo.demand(case)
 
 
 @pytest.mark.parametrize("case", cases("multicast.sh"))

@@ -114,7 +114,8 @@ void net_free(void *p);
 
 /* --- TCP --- */
 #define LWIP_TCP 1
-#define TCP_MSS 1460
+/* At most; a connection has what its interface's mtu allows: this is one of 9000 less headers. */
+#define TCP_MSS 8960
 /* lwIP counts round trips and time-outs in double ticks: with these the shortest retransmission
  * time is 0.3 s and an acknowledgement is delayed by 50 ms at most. */
 #define TCP_TMR_INTERVAL 50
@@ -126,7 +127,7 @@ void net_free(void *p);
 #define LWIP_TCP_KEEPALIVE 1
 #define TCP_LISTEN_BACKLOG 1
 #define TCP_QUEUE_OOSEQ 1
-#define TCP_OVERSIZE TCP_MSS
+#define TCP_OVERSIZE 1460 /* memory that is asked for in advance of small writes */
 #define SO_REUSE 1
 #define SO_REUSE_RXTOALL 1
 #define LWIP_TCP_MAX_SACK_NUM 4
