@@ -12,6 +12,10 @@ CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 ifneq ($(shell uname -m),x86_64)
 $(error Paravane builds on x86-64 hosts only; this one is $(shell uname -m))
 endif
+define no-blanks
+$(if $(word 2,$(1)),$(error $(1): make cannot work with a path that has blanks; choose another))
+endef
+$(foreach name,CURDIR BUILD APP,$(call no-blanks,$($(name))))
 include tools/third-party.mk
 
 # ---- the system, bottom to top -------------------------------------------------------------------
@@ -123,14 +127,20 @@ endef
 
 known-apps := $(APPS) $(GUEST_TESTS) $(SYSTEM_APPS) $(BENCH_APPS)
 $(foreach a,$(known-apps),$(eval $(call app,$(a))))
-ifneq ($(filter-out $(known-apps),$(patsubst %/,%,$(APP))),)
-ifneq ($(wildcard $(APP)/app.mk),)
+app-name := $(notdir $(abspath $(APP)))
+# An app of somebody else's, unless APP is another way to write one of ours.
+ifneq ($(filter-out $(abspath $(known-apps)),$(abspath $(APP))),)
+ifneq ($(filter $(app-name),$(notdir $(known-apps))),)
+$(error APP=$(APP): there is $(filter %/$(app-name),$(known-apps)) already, whose image would have the same name; choose another)
+else ifneq ($(wildcard $(APP)/app.mk),)
 $(eval $(call app,$(patsubst %/,%,$(APP))))
 else ifeq ($(filter new,$(MAKECMDGOALS)),)
 $(error there is no $(APP)/app.mk; make new APP=$(APP) writes one)
 endif
 endif
-app-name := $(notdir $(abspath $(APP)))
+ifneq ($(filter bundle image-info,$(MAKECMDGOALS)),)
+$(if $(APP),,$(error make $(MAKECMDGOALS): say of which app: make $(MAKECMDGOALS) APP=apps/hello))
+endif
 # For `make run` and the like: a job for each CPU, unless the user said how many.
 build = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 

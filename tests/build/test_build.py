@@ -151,6 +151,31 @@ def test_error_of_an_app_is_named(copy, tmp_path):
     assert not (copy[1] / "images/wrong").exists()
 
 
+def test_app_that_is_already_there_under_another_spelling(copy):
+    assert "warning" not in make(*copy, "APP=./apps/hello/")
+
+
+@pytest.mark.parametrize("app, words", [
+    ("/nowhere/app", "there is no /nowhere/app/app.mk; make new APP=/nowhere/app writes one"),
+    ("with blank/app", "make cannot work with a path that has blanks"),
+])
+def test_app_that_cannot_be_is_refused(copy, app, words):
+    assert words in make(*copy, f"APP={app}", status=2)
+
+
+def test_app_named_as_one_of_the_tree_is_refused(copy, tmp_path):
+    directory = tmp_path / "hello"
+    for words in ([], ["new"]):
+        text = make(*copy, *words, f"APP={directory}", status=2)
+        assert "there is apps/hello already" in text
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("target", ["bundle", "image-info"])
+def test_target_of_one_app_asks_for_it(copy, target):
+    assert f"make {target} APP=apps/hello" in make(*copy, target, status=2)
+
+
 def test_hello_contains_no_driver_and_no_network(hello):
     names = symbols(hello)
     for prefix in ("netfront_", "blkfront_", "tcp_", "udp_", "etharp_", "erofs_", "netif_", "xb_"):

@@ -7,12 +7,16 @@ import subprocess
 import time
 
 
+# The first terminal that the leader of a session opens becomes the session's: Ctrl-C works.
+ADOPT = 'exec <"$0" >"$0" 2>&1; exec "$@"'
+
+
 class Terminal:
     def __init__(self, command, patience, **options):
         self.patience = patience
         self.seen = ""
         self.master, slave = pty.openpty()
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave,
+        self.process = subprocess.Popen(["sh", "-c", ADOPT, os.ttyname(slave), *command],
                                         start_new_session=True, **options)
         os.close(slave)
 

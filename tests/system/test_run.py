@@ -3,10 +3,12 @@
 import os
 import socket
 import subprocess
+import urllib.request
 
 import pytest
 
 from conftest import BUILD, PATIENCE, TOP, free_port
+from terminal import Terminal
 
 DEPS = os.environ.get("DEPS") or BUILD / "deps"
 PROGRAM = """#include <stdio.h>
@@ -40,6 +42,27 @@ def test_site_is_served_and_compared():
     assert (f"all {len(files)} files of the site fetched and compared: {total} bytes, byte for byte "
             "equal") in said, said
     socket.create_server(("127.0.0.1", port)).close()  # nobody is left behind
+
+
+def test_site_is_served_until_ctrl_c():
+    port = free_port()
+    command = ["make", "run", f"BUILD={BUILD}", f"DEPS={DEPS}", f"PORT={port}"]
+    with Terminal(command, PATIENCE, cwd=TOP) as terminal:
+        terminal.await_words(f"open http://localhost:{port}/ in a browser; Ctrl-C ends it")
+        assert terminal.seen.startswith("make run: needs "), terminal.seen
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+            assert page.read() == (TOP / "site/index.html").read_bytes()
+        terminal.type("\x03")
+        terminal.status()
+        assert "s] done\n" in terminal.seen and "Traceback" not in terminal.seen, terminal.seen
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536"])
+def test_port_that_is_none_is_refused(port):
+    status, said = make_run("ONCE=1", f"PORT={port}")
+    assert status != 0 and f"PORT={port} is no port" in said, said
+    assert "Traceback" not in said and "booting" not in said, said
 
 
 def test_busy_port_names_the_remedy():

@@ -56,8 +56,22 @@ test_half_open_clients_do_not_matter() {
     kill $!
 }
 
-test_status_tells_no_error() {
-    curl -sf "$base/-/status" >status
+# number KEY FILE: the first of that name in the status as JSON
+number() {
+    grep -o "\"$1\":[0-9]*" "$2" | head -n 1 | cut -d : -f 2
+}
+
+test_status_counts_what_happens() {
+    curl -sf -o before "$base/-/status.json"
+    curl -sf -o /dev/null "$base/size/1048576"
+    curl -sf -o after "$base/-/status.json"
+    for key in uptime_ns hypercalls upcalls events rx_frames tx_frames notifies answers; do
+        [ "$(number $key after)" -gt "$(number $key before)" ] ||
+            die "$key: $(number $key before), then $(number $key after)"
+    done
+    [ "$(number reads after)" -gt 0 ]
+    [ "$(number free_bytes after)" -lt "$(number total_bytes after)" ]
+    curl -sf "$base/-/status" | grep -q 'data-k="xen.hypercalls"'
     never_says "$DOM" panic
 }
 
