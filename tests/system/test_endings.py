@@ -10,6 +10,7 @@ ENDINGS = {
     "exit": (77, ["begin;", "at exit;", "destructor;"], []),
     "_exit": (78, [], ["begin;", "at exit;", "destructor;"]),
     "raise": (143, ["signal 15"], ["at exit;"]),
+    "talk": (6, ["and on and on"], ["at exit;"]),
     "leave": (0, ["begin;", "main is gone;", "at exit;"], []),
 }
 CRASHES = {

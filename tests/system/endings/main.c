@@ -34,6 +34,22 @@ static void leave_main(void)
     pthread_exit(NULL);
 }
 
+static void *talk_on(void *arg)
+{
+    for (;;)
+        printf("and on ");
+    return arg;
+}
+
+static void be_interrupted(void)
+{
+    pthread_t t;
+
+    pthread_create(&t, NULL, talk_on, NULL);
+    usleep(50000);
+    _exit(6);
+}
+
 /* Until the toolstack asks for the end: the handler says so, or atexit does. */
 static volatile sig_atomic_t told;
 
@@ -75,5 +91,7 @@ int main(int argc, char **argv)
         wait_to_be_told();
     if (strcmp(how, "leave") == 0)
         leave_main();
+    if (strcmp(how, "talk") == 0)
+        be_interrupted();
     return 3;
 }
