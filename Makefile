@@ -163,7 +163,7 @@ test: ## everything that has a verdict; the last line is the sum
 	@$(build) all guest-tests system-apps
 	@$(build) CHECK_LOCKS=1 guest-tests
 	@BUILD='$(BUILD)' DEPS='$(DEPS)' tests/run
-bench: ## figures beside a Linux PV domU; ROUNDS=5, ONCE=1, ONLY='latency boot http tcp disk least' or scale, BASE=old-results.json
+bench: ## figures beside a Linux PV domU; ROUNDS=5, ONCE=1, ONLY='latency boot http tcp disk least' or scale or counts, BASE=old-results.json
 	@tools/setup build run bench
 	@$(build) hello httpd pvbench $(notdir $(BENCH_APPS))
 	@BUILD='$(BUILD)' ROUNDS='$(ROUNDS)' ONCE='$(ONCE)' ONLY='$(ONLY)' VCPUS='$(VCPUS)' BASE='$(BASE)' bench/run

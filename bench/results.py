@@ -9,11 +9,17 @@ import json
 import re
 import statistics
 
+from hypercalls import IRET, ways_in
+
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 # Less than this between two runs is never called a change. Of a run of one round it is less than twice the second:
 # another boot of the same build gave medians up to a tenth apart, and those of the network up to a third: a round trip has
 # two lengths, by where dom0 wakes its threads, and keeps to one for a boot.
 NOISE, NOISE_OF_ONE, NOISE_OF_ONE_NET = 0.03, 0.12, 0.20
+
+# What hypercalls and events are counted for, at high load: a request, or a packet.
+HIGH_LOADS = ("blk.read.4k.d32", "blk.write.4k.d32", "net.udp.pps.64", "net.udp.pps.1400", "net.udp.out.64",
+              "net.udp.out.1400", "net.udp.in.64", "net.udp.in.1400", "net.tcp.out", "net.tcp.in")
 
 # What ours is to be at most, in multiples of (whose, probe); by the value named.
 TARGETS = [
@@ -25,8 +31,9 @@ TARGETS = [
     ("smp.pingpong", "p50", 0.7, "linux", "smp.pingpong"),
     ("blk.read.4k.d1", "p50", 0.8, "linux", "blk.read.4k.d1"),
     ("net.udp.rtt.64", "p50", 0.8, "linux", "net.udp.rtt.64"),
-    ("blk.read.4k.d32", "events_per_op", 1.0, "linux", "blk.read.4k.d32"),
-    ("net.udp.pps.64", "events_per_op", 1.0, "linux", "net.udp.pps.64"),
+    ("net.udp.rtt.1400", "p50", 0.8, "linux", "net.udp.rtt.1400"),
+    *((f"{load}.{what}", "p50", 1.0, "linux", f"{load}.{what}") for load in HIGH_LOADS
+      for what in ("hypercalls", "events")),
 ]
 
 
@@ -142,18 +149,36 @@ def figure(turn, who, name, unit, more, value):
                        **{key: value for key in QUANTILES}}
 
 
+def per_operation(turn, who, line, counts):
+    """Records of what an operation takes, of the line of a run that stood in Xen's trace as (counts)."""
+    ops = line.get("ops")
+    if not ops:
+        return
+    unit = "per request" if line["name"].startswith("blk.") else "per packet"
+    if counts is not None:
+        yield figure(turn, who, f"{line['name']}.hypercalls", unit, False, round(ways_in(counts) / ops, 4))
+        yield figure(turn, who, f"{line['name']}.irets", unit, False, round(counts[IRET] / ops, 4))
+    yield figure(turn, who, f"{line['name']}.events", unit, False, line["events_per_op"])
+
+
+def said(counts, line):
+    """For a person: what Xen saw for an operation, by kind, beside what the guest counted, if it did."""
+    if counts is None:
+        return "-"
+    kinds = ", ".join(f"{number}: {n / line['ops']:.3f}" for number, n in counts.most_common(8))
+    return f"{ways_in(counts) / line['ops']:.3f} by Xen's trace ({kinds}), by the guest {line.get('hypercalls_per_op', '-')}"
+
+
 # ---- targets ----------------------------------------------------------------------------------------
 
 def targets(results):
-    """(text, value, limit) of every target of which both sides were measured."""
+    """(text, value, limit) of every target; the value is None where a side was not measured."""
     by_name = {probe["name"]: probe for probe in results["probes"]}
     for name, key, limit, whose, other in TARGETS:
         mine = (by_name.get(name) or {}).get("ours") or {}
         theirs = (by_name.get(other) or {}).get(whose) or {}
-        if mine.get(key) is not None and theirs.get(key):
-            what = "" if key == "p50" else f" {key}"
-            than = f"Linux's{what}" if whose == "linux" else other
-            yield f"{name}{what} / {than}", mine[key] / theirs[key], limit
+        known = mine.get(key) is not None and theirs.get(key)
+        yield (f"{name} / {other if whose == 'ours' else 'Linux'}", mine[key] / theirs[key] if known else None, limit)
 
 
 # ---- tables -----------------------------------------------------------------------------------------

@@ -28,10 +28,11 @@
 #include "kernel/xenstore.h"
 
 #define XVDA "51712"
-#define DEPTH_MAX 32
-#define PARTS_MAX 24 /* requests of one transfer: 1 MiB */
+#define DEPTH_MAX 128
+#define PLACES 32   /* to transfer to, of a request's pages each */
+#define PARTS_MAX 8 /* requests of one transfer: 1 MiB */
 #define IO_TIMEOUT (60 * NSEC_PER_SEC)
-#define PAGES_ALL (DEPTH_MAX * BLKFRONT_PAGES_MAX)
+#define PAGES_ALL (PLACES * BLKFRONT_PAGES_MAX)
 #define FAILED "a transfer failed"
 #define SHAPE(op, size, depth) ((unsigned long)(op) << 32 | (unsigned long)(depth) << 24 | (size))
 
@@ -137,7 +138,7 @@ static void prepare(struct transfer *t, unsigned slot, enum blkfront_op op, size
                                    .done = on_done,
                                    .arg = t};
         for (unsigned i = 0; i < io->nr_pages; i++)
-            io->page[i] = pages[((slot + t->parts) % DEPTH_MAX) * BLKFRONT_PAGES_MAX + i];
+            io->page[i] = pages[((slot + t->parts) % PLACES) * BLKFRONT_PAGES_MAX + i];
         sector += now / BLKFRONT_SECTOR;
         size -= now;
     }

@@ -6,7 +6,7 @@
 #include "lib/base/atomic.h"
 
 #define CPUS_MAX 4
-#define WINDOW (5 * NSEC_PER_MSEC)
+#define WINDOW (20 * NSEC_PER_MSEC)
 
 const char *absent_second_cpu(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Raw frames through netfront, with nothing above it: an echo request (ICMP) made by hand, which
- * the kernel of --peer answers. Against net.icmp.rtt, the same exchange through lwIP, it says what
- * the stack takes.
+ * the kernel of --peer answers. Against net.icmp.rtt, the same frames through sockets and lwIP, it
+ * says what the stack takes.
  *
  *   net.frame.send.SIZE   netfront_send and netfront_kick: copied, granted, in the ring, and the
  *                         backend told

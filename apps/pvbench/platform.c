@@ -6,10 +6,13 @@
 #include <arch/hypercall.h>
 #include <ctype.h>
 #include <string.h>
+#include <xen/vcpu.h>
 #include <xen/version.h>
+#include "apps/pvbench/bare.h"
 #include "apps/pvbench/probes.h"
 #include "kernel/cpus.h"
 #include "kernel/time.h"
+#include "kernel/xenstore.h"
 
 void platform_init(void)
 {
@@ -48,6 +51,12 @@ void platform_count(struct counters *c)
                            .events = events.events};
     for (unsigned cpu = 0; cpu < cpus_known(); cpu++)
         c->steal_ns += clock_steal(cpu);
+}
+
+/* Of a vCPU that does not exist: its number is the mark. */
+void platform_mark(uint32_t mark)
+{
+    (void)bare4(__HYPERVISOR_vcpu_op, VCPUOP_is_up, mark, 0, 0);
 }
 
 /* ---- conditions ---- */
@@ -93,6 +102,16 @@ static void print_cpu(FILE *out)
     fprintf(out, "\"tsc_emulated\": %s, \"tsc_mode\": %u, ", r[0] & 1 ? "true" : "false", r[1]);
 }
 
+/* Where the other end of the device (node) is, which names its domain and its kind. */
+static void print_backend(FILE *out, const char *key, const char *node)
+{
+    char path[64], text[128];
+
+    snprintf(path, sizeof(path), "device/%s/backend", node);
+    if (xs_read(XS_NO_TX, path, text, sizeof(text)) > 0)
+        print_text(out, key, text);
+}
+
 void platform_conditions(FILE *out)
 {
     char extra[XEN_EXTRAVERSION_LEN + 1] = "", text[64];
@@ -104,5 +123,7 @@ void platform_conditions(FILE *out)
     print_text(out, "xen", text);
     print_cpu(out);
     print_text(out, "evtchn", evtchn_abi_name());
+    print_backend(out, "vif_backend", "vif/0");
+    print_backend(out, "vbd_backend", "vbd/51712");
     fprintf(out, "\"tick_ns\": %.6f, \"vcpus\": %u", platform_tick() / 1000, cpus_count());
 }

@@ -83,6 +83,9 @@ struct window {
 void run_window(struct run *r, unsigned i, struct window *w, uint64_t bytes);
 /* The run is over. If no window was full, what there is of the last one counts. */
 void run_window_end(struct run *r, unsigned i, struct window *w);
+/* (n) more operations have ended that are no samples of their own, but what hypercalls and events
+ * are counted for. */
+void run_count(struct run *r, uint64_t n);
 /* This run can say nothing, for the reason (why), which is static. */
 void run_give_up(struct run *r, const char *why);
 
@@ -112,6 +115,12 @@ uint64_t platform_clock(void);
 /* Thousandths of a nanosecond in a tick of stamp(). */
 double platform_tick(void);
 void platform_count(struct counters *c);
+/* A hypercall that does nothing but stand in Xen's trace, should there be one: MARK_BEGIN or
+ * MARK_END, and the number of the run. bench/hypercalls.py counts what the domain asked of Xen in
+ * between. */
+void platform_mark(uint32_t mark);
+#define MARK_BEGIN 0xb0000000u
+#define MARK_END 0xe0000000u
 /* Members of a JSON object, each followed by a comma but the last. */
 void platform_conditions(FILE *out);
 /* Be a peer (--serve) until the domain is destroyed: the exit status. */
@@ -121,6 +130,7 @@ int platform_serve(void);
 
 struct result {
     const struct probe *probe;
+    unsigned number; /* of the run: the first is 1 */
     unsigned nr_series;
     struct hist *hist[SERIES_MAX];
     uint64_t overhead;         /* subtracted from each interval, in thousandths of ns */

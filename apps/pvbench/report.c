@@ -99,6 +99,7 @@ static void print_json(const struct result *r, const struct series *s, const str
     }
     if (hist_ci(h) >= 0)
         printf("\"ci\": %.3f, ", hist_ci(h) / 1000);
+    printf("\"run\": %u, \"ops\": %" PRIu64 ", ", r->number, r->ops);
     if (r->disturbed.hypercalls != NOT_COUNTED)
         printf("\"hypercalls_per_op\": %.3f, ", (double)r->disturbed.hypercalls / ops);
     printf("\"overhead\": %.3f, \"steal_ns\": %" PRIu64 ", \"preemptions\": %" PRIu64

@@ -68,6 +68,7 @@ static void begin(struct run *r)
         hist_init(r->result.hist[i]);
     r->result.backwards = 0;
     r->result.ops = 0;
+    platform_mark(MARK_BEGIN | r->result.number);
     platform_count(&r->before);
     r->begin_clock = platform_clock();
     r->begin_stamp = stamp();
@@ -171,6 +172,11 @@ void run_window_end(struct run *r, unsigned i, struct window *w)
         close_window(r, i, w, platform_clock() - w->begin_ns);
 }
 
+void run_count(struct run *r, uint64_t n)
+{
+    r->result.ops += n;
+}
+
 void run_give_up(struct run *r, const char *why)
 {
     r->result.given_up = why;
@@ -182,6 +188,7 @@ static void end(struct run *r)
     struct counters now;
 
     platform_count(&now);
+    platform_mark(MARK_END | r->result.number);
     r->result.disturbed.steal_ns = now.steal_ns - r->before.steal_ns;
     r->result.disturbed.preemptions = now.preemptions - r->before.preemptions;
     r->result.disturbed.hypercalls =
@@ -193,7 +200,9 @@ static void end(struct run *r)
 
 const struct result *run_probe(const struct probe *p)
 {
-    run = (struct run){.result = {.probe = p, .nr_series = probe_series(p)}};
+    static unsigned number;
+
+    run = (struct run){.result = {.probe = p, .number = ++number, .nr_series = probe_series(p)}};
     for (unsigned i = 0; i < run.result.nr_series; i++) {
         run.result.hist[i] = &hists[i];
         hist_init(&hists[i]);

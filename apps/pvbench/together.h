@@ -10,7 +10,7 @@
 const char *absent_second_cpu(void);
 const char *absent_fourth_cpu(void);
 
-/* (n) threads, one on each of the first CPUs, call turn(arg) again and again: each round of (r), 5
+/* (n) threads, one on each of the first CPUs, call turn(arg) again and again: each round of (r), 20
  * ms long, is a sample of how many calls all of them made a second. */
 void run_together(struct run *r, unsigned n, void (*turn)(void *arg), void *arg);
 

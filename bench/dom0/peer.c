@@ -11,7 +11,8 @@
  *     TCP from its port 5002: Mbit/s
  * peer echo
  *     what pvbench (apps/pvbench/net.c) talks to, until it is killed: UDP and TCP on port 7007 come
- * back, TCP to 7008 is thrown away, TCP from 7009 never ends
+ *     back, TCP to 7008 is thrown away, TCP from 7009 never ends; of datagrams to 7010 each
+ * sixteenth is answered, and two bytes to 7011 are asking for sixteen datagrams of so many bytes
  *
  * Nothing waits without a limit: a guest that stands still is an error, not a stand-still here.
  */
@@ -34,6 +35,7 @@
 
 #define BLOCK (128 * 1024)
 #define LOG_MAX (64 * 1024)
+#define TRAIN 16
 #define PATIENCE 60 /* seconds for one call to a guest that does nothing */
 
 static char block[BLOCK];
@@ -174,6 +176,43 @@ static void echo_datagrams(void)
     }
 }
 
+/* When nothing comes for a while, the rest of a train has been lost. */
+static void count_datagrams(void)
+{
+    const struct timeval silence = {.tv_usec = 300000};
+    int fd = bound(SOCK_DGRAM, 7010);
+    unsigned came = 0;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
+    for (;;) {
+        struct sockaddr_in from;
+        socklen_t len = sizeof(from);
+        ssize_t n = recvfrom(fd, block, sizeof(block), 0, (struct sockaddr *)&from, &len);
+
+        came = n >= 0 ? came + 1 : 0;
+        if (came < TRAIN)
+            continue;
+        came = 0;
+        (void)sendto(fd, block, 1, 0, (struct sockaddr *)&from, len);
+    }
+}
+
+static void send_datagrams(void)
+{
+    int fd = bound(SOCK_DGRAM, 7011);
+
+    for (;;) {
+        struct sockaddr_in from;
+        socklen_t len = sizeof(from);
+        uint16_t size;
+
+        if (recvfrom(fd, &size, sizeof(size), 0, (struct sockaddr *)&from, &len) != sizeof(size))
+            continue;
+        for (unsigned i = 0; i < TRAIN; i++)
+            (void)sendto(fd, block, ntohs(size), 0, (struct sockaddr *)&from, len);
+    }
+}
+
 static void give_back(int fd)
 {
     ssize_t n;
@@ -225,6 +264,10 @@ static int echo(void)
         serve_streams(7008, throw_away);
     if (fork() == 0)
         serve_streams(7009, never_end);
+    if (fork() == 0)
+        count_datagrams();
+    if (fork() == 0)
+        send_datagrams();
     echo_datagrams();
     return 0;
 }

@@ -171,6 +171,16 @@ void platform_count(struct counters *c)
     *c = counted;
 }
 
+static uint32_t marks[2];
+static unsigned nr_marks;
+static uint64_t calls_at_mark[2];
+
+void platform_mark(uint32_t mark)
+{
+    calls_at_mark[nr_marks % 2] = counted.hypercalls;
+    marks[nr_marks++ % 2] = mark;
+}
+
 /* Rounds of a millisecond: slow while caches are cold, 500 ns later. */
 static void run_rounds(struct run *r)
 {
@@ -212,6 +222,42 @@ TEST(pvbench, a_run_that_is_too_short_has_some_samples_all_the_same)
 {
     options.seconds = 1e-9;
     CHECK_EQ(run_probe(&rounds)->hist[0]->count, 5);
+}
+
+TEST(pvbench, marks_enclose_what_is_measured_and_nothing_of_the_warm_up)
+{
+    const struct result *r;
+    unsigned number;
+
+    options.seconds = 1;
+    options.samples = 0;
+    number = run_probe(&rounds)->number;
+    nr_marks = 0;
+    r = run_probe(&rounds);
+    CHECK_EQ(r->number, number + 1);
+    CHECK_EQ(nr_marks, 2);
+    CHECK_EQ(marks[0], MARK_BEGIN | r->number);
+    CHECK_EQ(marks[1], MARK_END | r->number);
+    CHECK_EQ(calls_at_mark[1] - calls_at_mark[0], r->disturbed.hypercalls);
+}
+
+static void run_counted(struct run *r)
+{
+    while (run_more(r)) {
+        now += NSEC / 100;
+        run_value(r, 0, 5);
+        run_count(r, 7);
+    }
+}
+
+TEST(pvbench, operations_are_counted_that_are_no_samples)
+{
+    const struct probe p = {.run = run_counted, .series = {{.name = "x", .unit = "Mbit/s"}}};
+    const struct result *r;
+
+    options.seconds = 1;
+    r = run_probe(&p);
+    CHECK_EQ(r->ops, 7 * (intmax_t)r->hist[0]->count);
 }
 
 static void run_odd(struct run *r)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """bench/run: from the lines that dom0 says to the table."""
+import collections
 import importlib.machinery
 import importlib.util
 import pathlib
@@ -56,6 +57,29 @@ def test_what_is_missing_is_named_and_the_table_comes(bench):
     assert figures.missing == ["round 1  linux http_8       the domain ended"]
     assert row(bench, figures, "  8 connections").split()[-2:] == ["-", "-"]
     assert len(bench.table(figures).splitlines()) == 2
+
+
+def test_dom0_adds_conditions(bench):
+    assert taken(bench, "condition dom0 Linux 6.1.0-1-amd64", "condition none").conditions == {
+        "dom0": "Linux 6.1.0-1-amd64"}
+
+
+def lines_of_a_traced_guest(who, ops):
+    return [f'suite 1 {who}-traced {{"name": "{name}", "unit": "ns", "better": "lower", "run": {run}, "ops": {ops}, '
+            '"events_per_op": 0.25, "count": 1, "p50": 1, "min": 1, "max": 1, "mean": 1, "buckets": [1000, 1]}'
+            for run, name in ((1, "blk.read.4k.d32"), (2, "blk.read.4k.d32.iops"), (3, "net.udp.out.64"))]
+
+
+def test_what_xen_wrote_down_becomes_rows_and_what_it_did_not_is_missing(bench, monkeypatch):
+    figures = taken(bench, *lines_of_a_traced_guest("ours", 10))
+    bench.OUT.mkdir()
+    (bench.OUT / "trace.1.ours").write_bytes(b"")
+    monkeypatch.setattr(bench.hypercalls, "hypercalls", lambda data: {1: collections.Counter({32: 5})})
+    figures.take_traces()
+    found = {probe["name"]: probe["ours"]["p50"] for probe in figures.suite.results({})["probes"]}
+    assert found == {"blk.read.4k.d32.hypercalls": 0.5, "blk.read.4k.d32.irets": 0, "blk.read.4k.d32.events": 0.25,
+                     "net.udp.out.64.events": 0.25}
+    assert figures.missing == ["round 1  ours  net.udp.out.64.hypercalls: not in Xen's trace"]
 
 
 def test_growth_takes_both_sizes_of_one_round(bench):

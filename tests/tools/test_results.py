@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """bench/results.py and bench/report: from what pvbench says to the results, the comparison and the page."""
+import collections
 import html.parser
 import json
 import pathlib
@@ -131,8 +132,29 @@ def test_structure_of_the_results():
 def test_targets_take_the_side_they_name():
     found = collected((1, "ours", line("hypercall.null", 126)), (1, "ours", line("hypercall.unknown", 120)),
                       (1, "ours", line("thread.switch", 60)), (1, "linux", line("thread.switch", 100)))
-    assert {text: (value, limit) for text, value, limit in suite.targets(found)} == {
-        "hypercall.null / hypercall.unknown": (1.05, 1.05), "thread.switch / Linux's": (0.6, 0.5)}
+    known = {text: (value, limit) for text, value, limit in suite.targets(found) if value is not None}
+    assert known == {"hypercall.null / hypercall.unknown": (1.05, 1.05), "thread.switch / Linux": (0.6, 0.5)}
+
+
+def test_a_target_that_was_not_measured_is_named_as_such(page):
+    assert re.search(r"net\.udp\.out\.64\.hypercalls / Linux</td><td>at most 1\.00</td><td class=small>not measured", page)
+    assert len(list(suite.targets({"probes": []}))) == len(suite.TARGETS)
+
+
+def test_an_operation_takes_what_xen_saw_and_what_the_guest_heard():
+    counted = line("blk.read.4k.d32", 5, run=1, ops=100, events_per_op=0.25, hypercalls_per_op=0.5)
+    found = collected(*suite.per_operation(1, "ours", counted, collections.Counter({32: 40, 29: 10, 23: 7, (13, 1): 90})),
+                      *suite.per_operation(1, "linux", counted, collections.Counter({32: 100})))
+    assert {probe["name"]: (probe["unit"], probe["ours"]["p50"], probe["linux"]["p50"]) for probe in found["probes"]} == {
+        "blk.read.4k.d32.hypercalls": ("per request", 0.5, 1), "blk.read.4k.d32.irets": ("per request", 0.07, 0),
+        "blk.read.4k.d32.events": ("per request", 0.25, 0.25)}
+    assert ("blk.read.4k.d32.hypercalls / Linux", 0.5, 1.0) in list(suite.targets(found))
+
+
+def test_without_a_trace_only_events_are_known():
+    records = list(suite.per_operation(1, "linux", line("net.udp.pps.64", 5, ops=4, events_per_op=0.5), None))
+    assert [found["name"] for _, _, found in records] == ["net.udp.pps.64.events"]
+    assert not list(suite.per_operation(1, "linux", line("net.udp.pps.64", 5, ops=0), None))
 
 
 def test_worse_than_linux_is_said_beyond_noise_and_whatever_is_better():
@@ -211,6 +233,7 @@ def page_of_a_report(tmp_path_factory):
           for who in ("ours", "linux") for name in ("hypercall.null", "trap.page_fault", "evtchn.thread.handler",
                                                     "evtchn.thread.wake", "blk.read.4k.d1")),
         *((1, "ours", line(f"blk.split.{part}", 100)) for part in ("submit", "backend", "wake")),
+        *((1, "ours", line(name, 100)) for name in ("net.frame.rtt.64", "net.frame.send.64", "net.icmp.rtt.22")),
         *((1, "ours", line(f"blk.read.{size}.d{depth}.mbps", 100, unit="MB/s", better="higher"))
           for size in ("512", "4k") for depth in (1, 8)),
         (1, "linux", {"skipped": "grant.<map>", "reason": "not there"}))))
@@ -226,8 +249,8 @@ def test_the_page_needs_nothing_from_outside(page):
 
 def test_the_page_has_its_plots_and_no_identifier_twice(page):
     found = Page(page)
-    # Four families of latencies, throughput, a timeline of events and one of a block.
-    assert found.tags.count("svg") == 7
+    # Five families of latencies, throughput, timelines of an event, a block and a frame.
+    assert found.tags.count("svg") == 9
     assert len(found.ids) == len(set(found.ids))
     assert "svg" in found.tags and page.count("<path") > 20
 

@@ -3,7 +3,8 @@
  * The Linux side of what pvbench measures in a kernel: the same things, done by the kernel's own
  * functions, between the same time stamps. It judges nothing: "NAME ROUNDS" written to /proc/pvbench runs a
  * probe, reading gives its samples in ticks, ROUNDS for each of its series one series after the other. The
- * statistics are those of pvbench itself (bench/linux/pvbench), in user space.
+ * statistics are those of pvbench itself (bench/linux/pvbench), in user space. "mark NUMBER" puts the number
+ * into Xen's trace (apps/pvbench/probe.h).
  *
  * For the lab only: whoever can write to the file can crash the kernel.
  */
@@ -25,6 +26,7 @@
 #include <xen/grant_table.h>
 #include <xen/interface/event_channel.h>
 #include <xen/interface/sched.h>
+#include <xen/interface/vcpu.h>
 #include <xen/interface/version.h>
 #include <xen/xenbus.h>
 
@@ -675,6 +677,10 @@ static ssize_t on_write(struct file *file, const char __user *buf, size_t len, l
 
 	if (len >= sizeof(text) || copy_from_user(text, buf, len))
 		return -EINVAL;
+	if (sscanf(text, "mark %u", &rounds) == 1) {
+		(void)HYPERVISOR_vcpu_op(VCPUOP_is_up, rounds, NULL);
+		return len;
+	}
 	if (sscanf(text, "%63s %u", name, &rounds) != 2 || rounds == 0 || rounds > ROUNDS_MAX)
 		return -EINVAL;
 	mutex_lock(&running);

@@ -17,7 +17,7 @@
 #include "apps/pvbench/lists.h"
 
 #define DEVICE "/dev/xvda"
-#define DEPTH_MAX 32
+#define DEPTH_MAX 128
 #define SIZE_MAX_ (1 << 20)
 #define FAILED "a transfer failed"
 #define SHAPE(op, size, depth) ((unsigned long)(op) << 32 | (unsigned long)(depth) << 24 | (size))

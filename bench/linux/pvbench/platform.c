@@ -50,6 +50,32 @@ double platform_tick(void)
     return tick;
 }
 
+/* All interrupts so far: the rows of /proc/interrupts that have a number, each with a column for
+ * each CPU. (The sum in /proc/stat has those between CPUs twice.) */
+static uint64_t interrupts(void)
+{
+    FILE *file = fopen("/proc/interrupts", "r");
+    char line[4096];
+    uint64_t sum = 0;
+
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        char *at = line + strspn(line, " "), *end;
+
+        if (!isdigit((unsigned char)*at) || (at = strchr(at, ':')) == NULL)
+            continue;
+        for (at++;; at = end) {
+            uint64_t n = strtoumax(at, &end, 10);
+
+            if (end == at || *end != ' ')
+                break;
+            sum += n;
+        }
+    }
+    if (file != NULL)
+        fclose(file);
+    return sum;
+}
+
 /* The number of column (n) behind (word) in /proc/stat. */
 static uint64_t stat_of(const char *word, unsigned n)
 {
@@ -76,9 +102,20 @@ void platform_count(struct counters *c)
     *c = (struct counters){
         .steal_ns = stat_of("cpu ", 7) * (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK)),
         .preemptions = (uint64_t)used.ru_nivcsw,
-        .events = stat_of("intr ", 0),
+        .events = interrupts(),
         .hypercalls = NOT_COUNTED,
     };
+}
+
+/* By the module, if it is there. */
+void platform_mark(uint32_t mark)
+{
+    FILE *file = fopen("/proc/pvbench", "w");
+
+    if (file == NULL)
+        return;
+    fprintf(file, "mark %" PRIu32, mark);
+    fclose(file);
 }
 
 /* ---- conditions ---- */
