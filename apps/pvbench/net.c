@@ -185,11 +185,16 @@ static void run_icmp(struct run *r)
 static int open_for_many(struct run *r, unsigned port)
 {
     int fd = open_socket(r, SOCK_DGRAM, IPPROTO_UDP, ECHO_PORT);
+    unsigned lost = 0;
 
     if (fd < 0)
         return -1;
-    if (send(fd, block, 1, 0) != 1 || recv(fd, block, sizeof(block), 0) != 1)
-        run_give_up(r, SILENT);
+    while (send(fd, block, 1, 0) != 1 || recv(fd, block, sizeof(block), 0) != 1) {
+        if (++lost == LOST_MAX) {
+            run_give_up(r, SILENT);
+            break;
+        }
+    }
     close(fd);
     return open_socket(r, SOCK_DGRAM, IPPROTO_UDP, port);
 }

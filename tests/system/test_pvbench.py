@@ -84,7 +84,7 @@ def on_a_host_beside_linux(directory, peer, bundle):
     """The guest is the one of make bench, its module included."""
     bench = load_bench()
     bench.OUT.mkdir(exist_ok=True)
-    kernel, ramdisk, _ = bench.linux_guest(b"")
+    kernel, ramdisk, _ = bench.linux_guest(b"", True)
     return run_script("besidelinux.sh", "hello", "--get", f"pvbench.log={directory / 'ours.log'}", "--get",
                       f"linux.log={directory / 'linux.log'}", put=[peer, bundle, kernel, ramdisk])
 
