@@ -87,6 +87,8 @@ def parser():
     build = commands.add_parser("build", help="build image and snapshot now")
     build.add_argument("--linux-domu", action="store_true",
                        help="and the Linux guest for comparisons")
+    build.add_argument("--driver-domain", action="store_true",
+                       help="and a Linux that serves devices in dom0's place")
     commands.add_parser("clean", help="remove what the lab has built")
     commands.add_parser("doctor", help="name missing tools")
     return top

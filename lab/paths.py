@@ -10,6 +10,7 @@ that holds what downloads does: with it the lab is built without a network.
     build/lab/SUITE/image/KEY     xen, vmlinux, dom0.cpio
     build/lab/SUITE/snap/KEY      a booted dom0: memory file and device state
     build/lab/linux               the Linux guest used for comparisons
+    build/lab/driver              the Linux driver domain
     build/lab/run/PID             one directory per running lab
 """
 import fcntl
@@ -29,6 +30,7 @@ def build_dir():
 LAB = build_dir() / "lab"
 RUNS = LAB / "run"
 LINUX = LAB / "linux"
+DRIVER = LAB / "driver"
 
 
 def host_suite():

@@ -34,4 +34,7 @@ def build(request):
     if request.linux_domu:
         import linux
         linux.ensure()
+    if request.driver_domain:
+        import driver
+        driver.ensure()
     return Failure(OK, "built")

@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 BUILD = Path(os.environ.get("BUILD") or TOP / "build").resolve()
 IMAGES = BUILD / "images"
+HOSTILE = TOP / "tests/hostile/dom0"
 PATIENCE = int(os.environ.get("SYSTEM_PATIENCE", "3600"))
 VCPUS = int(os.environ.get("SYSTEM_VCPUS", "2"))
 FULL = os.environ.get("SYSTEM_FULL") == "1"
@@ -65,6 +66,17 @@ def peer(tmp_path_factory):
     binary = tmp_path_factory.mktemp("peer") / "peer"
     subprocess.run(["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror",
                     "-static", "-o", binary, HERE / "peer.c"], check=True)
+    return binary
+
+
+@pytest.fixture(scope="session")
+def hostile_backend(tmp_path_factory):
+    """The program of tests/hostile/dom0, for dom0 too. It also reads what `victim` tells of itself."""
+    binary = tmp_path_factory.mktemp("hostile") / "hostile"
+    deps = Path(os.environ.get("DEPS") or BUILD / "deps")
+    subprocess.run(["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-static",
+                    "-pthread", "-D__XEN_INTERFACE_VERSION__=0x00040e00", f"-I{TOP}", "-isystem",
+                    deps / "xen-include", "-o", binary, *sorted(HOSTILE.glob("*.c"))], check=True)
     return binary
 
 

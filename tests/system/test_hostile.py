@@ -7,15 +7,12 @@ whose clock counts instructions.  CASES=starred leaves the rest of the cases out
 """
 import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, FULL, IMAGES, TOP, cases, run_script
+from conftest import FULL, HOSTILE, IMAGES, cases, run_script
 
 pytestmark = pytest.mark.skipif(not FULL, reason="takes minutes: make test-long")
-SOURCE = TOP / "tests/hostile/dom0"
 CHOSEN = os.environ.get("CASES", "all")
 CASE = re.compile(r'^ *\{"(\w+)", (true|false), (?:ACCUSED|STAYS|ANY),', re.MULTILINE)
 
@@ -23,31 +20,20 @@ CASE = re.compile(r'^ *\{"(\w+)", (true|false), (?:ACCUSED|STAYS|ANY),', re.MULT
 def attacks():
     """CLASS_NAME for each case of the tables in net.c and blk.c."""
     found = [(f"{prefix}_{name}", star) for prefix, file in (("vif", "net.c"), ("vbd", "blk.c"))
-             for name, star in CASE.findall((SOURCE / file).read_text())]
+             for name, star in CASE.findall((HOSTILE / file).read_text())]
     return [name for name, star in found if CHOSEN == "all" or star == "true"]
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    """The backend, for dom0, where there are no libraries of this machine."""
-    binary = tmp_path_factory.mktemp("hostile") / "hostile"
-    deps = Path(os.environ.get("DEPS") or BUILD / "deps")
-    subprocess.run(["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-static",
-                    "-pthread", "-D__XEN_INTERFACE_VERSION__=0x00040e00", f"-I{TOP}", "-isystem",
-                    deps / "xen-include", "-o", binary, *sorted(SOURCE.glob("*.c"))], check=True)
-    return binary
-
-
-@pytest.fixture(scope="module")
-def hostile(peer, program, tmp_path_factory):
+def hostile(peer, hostile_backend, tmp_path_factory):
     directory = tmp_path_factory.mktemp("attacks")
     disk, chosen = directory / "disk.img", directory / "cases"
     chosen.write_text(f"CASES={CHOSEN}\n")
     with open(disk, "wb") as file:
         file.truncate(512 << 10)
     return run_script("hostile.sh", "victim", "--vif", "--vcpus", "1", "--disk", disk,
-                      put=[peer, program, chosen, IMAGES / "victim"], memory=32, cmdline="51712",
-                      env={"ACCEL": "icount"}.items())
+                      put=[peer, hostile_backend, chosen, IMAGES / "victim"], memory=32,
+                      cmdline="51712", env={"ACCEL": "icount"}.items())
 
 
 @pytest.mark.parametrize("case", attacks())
