@@ -105,7 +105,10 @@ static volatile uint8_t *slot_of(struct ring *r, uint32_t index)
 
 bool ring_take(struct ring *r, void *to, size_t len)
 {
-    if (r->page == NULL || r->page->req_prod == r->req_cons)
+    uint32_t waiting = r->page == NULL ? 0 : r->page->req_prod - r->req_cons;
+
+    /* More than fit: an attack wrote there, and the guest has not written since. */
+    if (waiting == 0 || waiting > r->slots)
         return false;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     memcpy(to, (const void *)slot_of(r, r->req_cons++), len);
