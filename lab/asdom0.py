@@ -36,9 +36,11 @@ def run(request):
     # Xen's usual scheduler, credit2, may leave a vCPU waiting while processors are idle: seen with
     # more vCPUs than processors in QEMU, its runstate "runnable" and both processors halted. And
     # QEMU's XSAVE and XRSTOR do not trap where Xen counts on it to bring a vCPU's registers back.
+    # What does not fit into Xen's buffer for the serial line it drops, last words included.
     xen = (f"sched=credit spec-ctrl=eager-fpu dom0_mem={request.memory}M,max:{request.memory}M "
            f"dom0_max_vcpus={request.vcpus}-{request.vcpus} console=com1 "
-           "com1=115200,8n1 loglvl=all guest_loglvl=all noreboot bootscrub=0")
+           "com1=115200,8n1 serial_tx_buffer=1M loglvl=all guest_loglvl=all "
+           "noreboot bootscrub=0")
     command = qemu.machine(accelerator, memory)
     command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     command += qemu.boot(parts.xen, xen, [(request.image, request.cmdline)])
