@@ -4,7 +4,9 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, IMAGES, TOP, cases, run_script
+from conftest import BUILD, FULL, IMAGES, TOP, cases, run_script
+
+pytestmark = pytest.mark.skipif(not FULL, reason="takes ten minutes: make test-long")
 
 
 @pytest.fixture(scope="module")
