@@ -557,7 +557,7 @@ static short tcp_sock_poll(const struct sock *s)
         return (short)(POLLOUT | POLLHUP | error | (error ? POLLIN : 0));
     bool in = s->stream.len > 0 || s->ended || s->no_read || error;
     bool gone = s->tcp == NULL;
-    bool out = gone || s->no_write || send_room(s) >= MIN((size_t)TCP_MSS, budget_share() / 2);
+    bool out = gone || s->no_write || send_room(s) >= MIN((size_t)s->tcp->mss, budget_share() / 2);
     return (short)((in ? POLLIN | POLLRDNORM : 0) | (out ? POLLOUT | POLLWRNORM : 0) |
                    (s->ended ? POLLRDHUP : 0) | (gone || (s->ended && s->no_write) ? POLLHUP : 0) |
                    error);
