@@ -54,9 +54,16 @@ class Fetch:
         if keep:
             (self.cache / name).write_bytes(content)
 
+    def fill_disk(self):
+        """From now on all disks have one megabyte left."""
+        (self.directory / "sitecustomize.py").write_text(
+            "import shutil\n"
+            "full = shutil.disk_usage('/')._replace(free=1 << 20)\n"
+            "shutil.disk_usage = lambda path: full\n")
+
     def __call__(self, *arguments):
         env = dict(os.environ, CACHE=str(self.cache), BUILD=str(self.build),
-                   DEBIAN_MIRROR=NO_MIRROR)
+                   DEBIAN_MIRROR=NO_MIRROR, PYTHONPATH=str(self.directory))
         result = run(self.directory / "fetch", *arguments, env=env,
                      cwd=self.directory)
         assert "Traceback" not in result.stderr
@@ -66,6 +73,15 @@ class Fetch:
 @pytest.fixture
 def fetch(tmp_path):
     return Fetch(tmp_path)
+
+
+def test_a_full_disk_is_named_with_the_remedy(fetch):
+    fetch.pin("thing", "1", "thing_1.deb", b"content", keep=False)
+    fetch.fill_disk()
+    result = fetch()
+    assert result.returncode == 1
+    assert "1 MB free, 200 MB needed; make room or set BUILD" in result.stderr
+    assert str(fetch.build) in result.stderr
 
 
 def test_uses_the_cache_and_writes_nothing(fetch):
