@@ -167,7 +167,7 @@ bench: ## figures beside a Linux PV domU; ROUNDS=5, ONCE=1, ONLY='latency boot h
 	@tools/setup build run bench
 	@$(build) hello httpd pvbench $(notdir $(BENCH_APPS))
 	@BUILD='$(BUILD)' ROUNDS='$(ROUNDS)' ONCE='$(ONCE)' ONLY='$(ONLY)' VCPUS='$(VCPUS)' BASE='$(BASE)' bench/run
-test-long: ## make test and what takes hours more: a soak on several CPUs (SOAK=3600), a hundred rounds of threads and hot-plug (LOOPS=100), crowds against httpd
+test-long: ## make test and what takes hours more: a soak on several CPUs (SOAK=3600), a hundred rounds of threads and hot-plug (LOOPS=100), a thousand of devices cut off (RECONNECTS=1000), crowds against httpd
 	@SYSTEM_FULL=1 $(MAKE) --no-print-directory test
 check: ## the quick part: layers, host tests, tools
 	@$(build) deps
