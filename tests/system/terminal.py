@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A program on a terminal of its own: type, wait for words, see how it ends."""
+import fcntl
 import os
 import pty
 import select
 import subprocess
+import termios
 import time
 
 
-# The first terminal that the leader of a session opens becomes the session's: Ctrl-C works.
-ADOPT = 'exec <"$0" >"$0" 2>&1; exec "$@"'
+def adopt():
+    """In the new process: its terminal is that of its session, so Ctrl-C works."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
@@ -16,8 +19,8 @@ class Terminal:
         self.patience = patience
         self.seen = ""
         self.master, slave = pty.openpty()
-        self.process = subprocess.Popen(["sh", "-c", ADOPT, os.ttyname(slave), *command],
-                                        start_new_session=True, **options)
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave,
+                                        start_new_session=True, preexec_fn=adopt, **options)
         os.close(slave)
 
     def __enter__(self):
