@@ -36,6 +36,20 @@
 
 static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);
 
+/* --- the share --- */
+
+/* What (pcb) may hold in either direction: never less than two of its own full segments. */
+static size_t share_of(const struct tcp_pcb *pcb)
+{
+    return MAX(budget_share(), 2 * (size_t)pcb->mss);
+}
+
+/* The same of a window. */
+static size_t window_share(const struct tcp_pcb *pcb)
+{
+    return MIN(share_of(pcb), (size_t)TCP_WND);
+}
+
 /* --- the gate --- */
 
 static uint64_t nr_gated;
@@ -48,7 +62,7 @@ uint64_t tcp_gated(void)
 /* An empty stream takes any one segment. */
 static bool over_share(const struct sock *s, size_t more)
 {
-    return s->stream.len > 0 && s->stream.memory + more > GATE_FACTOR * budget_share();
+    return s->stream.len > 0 && s->stream.memory + more > GATE_FACTOR * share_of(s->tcp);
 }
 
 /* A socket of ours is behind (pcb): lwIP hands a listener's argument on to its children, so
@@ -104,7 +118,7 @@ void tcp_hurry(struct netif *netif)
 /* What the peer may be told that it may send: the share less what is unread. */
 static size_t window_room(const struct sock *s)
 {
-    size_t share = MIN(budget_share(), (size_t)TCP_WND);
+    size_t share = window_share(s->tcp);
     size_t taken = (size_t)s->tcp->rcv_wnd + s->stream.len;
     return taken < share ? share - taken : 0;
 }
@@ -117,7 +131,7 @@ static bool is_news(const struct tcp_pcb *pcb, bool was_shut)
     size_t opened = pcb->rcv_nxt + pcb->rcv_ann_wnd - pcb->rcv_ann_right_edge;
     bool owed = (pcb->flags & TF_ACK_DELAY) && opened >= 2u * pcb->mss;
     return (was_shut && pcb->rcv_ann_wnd >= pcb->mss) || owed ||
-           opened >= MIN(budget_share(), (size_t)TCP_WND) / 4;
+           opened >= window_share(pcb) / 4;
 }
 
 /* The program took (len) bytes: open the window, as far as the share allows. */
@@ -144,7 +158,7 @@ static void begin_window(struct sock *s)
 {
     struct tcp_pcb *pcb = s->tcp;
     u32_t announced = pcb->rcv_ann_right_edge - pcb->rcv_nxt;
-    size_t window = MAX(MIN(budget_share(), pcb->rcv_wnd), announced);
+    size_t window = MAX(MIN(share_of(pcb), pcb->rcv_wnd), announced);
     if (window >= pcb->rcv_wnd)
         return;
     s->withheld = pcb->rcv_wnd - window;
@@ -405,17 +419,25 @@ static int tcp_sock_accept(struct sock *s, struct sock **out)
     return 0;
 }
 
-/* Bytes the connection may queue now. What is queued counts at least a full segment for each
- * segment, for so much memory it takes. (tcp_sndbuf would say 65535 at most.) */
+/* Bytes the connection may queue now. A small segment counts as TCP_OVERSIZE, for so much memory it
+ * takes. (tcp_sndbuf would say 65535 at most.) */
 static size_t send_room(const struct sock *s)
 {
     const struct tcp_pcb *pcb = s->tcp;
     if (s->starved || tcp_sndqueuelen(pcb) >= TCP_SND_QUEUELEN / 2)
         return 0;
     size_t room = MIN(pcb->snd_buf, (size_t)TCP_SND_BUF);
-    size_t queued = MAX((size_t)TCP_SND_BUF - room, (size_t)tcp_sndqueuelen(pcb) * pcb->mss);
-    size_t share = budget_share();
+    size_t least = tcp_sndqueuelen(pcb) * (size_t)MIN(pcb->mss, TCP_OVERSIZE);
+    size_t queued = MAX((size_t)TCP_SND_BUF - room, least);
+    size_t share = share_of(pcb);
     return queued < share ? MIN(share - queued, room) : 0;
+}
+
+/* Who waits to send is told when there is room for so much: a full segment, if ever so many bytes
+ * may be queued. */
+static size_t writable_at(const struct tcp_pcb *pcb)
+{
+    return MIN((size_t)pcb->mss, (size_t)TCP_SND_BUF / 2);
 }
 
 static int cannot_send(struct sock *s)
@@ -557,7 +579,7 @@ static short tcp_sock_poll(const struct sock *s)
         return (short)(POLLOUT | POLLHUP | error | (error ? POLLIN : 0));
     bool in = s->stream.len > 0 || s->ended || s->no_read || error;
     bool gone = s->tcp == NULL;
-    bool out = gone || s->no_write || send_room(s) >= MIN((size_t)s->tcp->mss, budget_share() / 2);
+    bool out = gone || s->no_write || send_room(s) >= writable_at(s->tcp);
     return (short)((in ? POLLIN | POLLRDNORM : 0) | (out ? POLLOUT | POLLWRNORM : 0) |
                    (s->ended ? POLLRDHUP : 0) | (gone || (s->ended && s->no_write) ? POLLHUP : 0) |
                    error);

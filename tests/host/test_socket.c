@@ -712,6 +712,53 @@ SOCKET_TEST(full_queues_leave_room_for_a_new_connection)
     close_pair(p);
 }
 
+static void send_300_kilobytes(void *arg)
+{
+    static char block[30000];
+    for (unsigned i = 0; i < 10; i++)
+        CHECK_EQ(send(*(int *)arg, block, sizeof(block), 0), sizeof(block));
+}
+
+/* Over a link with segments of 8960 bytes a window opens by no less than one, also when a share
+ * of what is free is less than that. Three times: memory is scarce from the start, or gets so. */
+SOCKET_TEST(a_connection_with_large_segments_moves_while_memory_is_scarce)
+{
+    static char buf[300000];
+    for (unsigned i = 0; i < 3; i++) {
+        struct pair p = pair();
+        struct budget_stats stats;
+        size_t first = i * 10000;
+        if (first > 0)
+            CHECK_EQ(send(p.a, buf, first, 0), first);
+        budget_get_stats(&stats);
+        size_t others = stats.limit / 4 * 3 - stats.used;
+        CHECK(budget_charge(others));
+        nsec_t begin = time_now();
+        struct thread *t = start(send_300_kilobytes, &p.a);
+        CHECK_EQ(recv(p.b, buf, first, MSG_WAITALL), first);
+        CHECK_EQ(recv(p.b, buf, sizeof(buf), MSG_WAITALL), sizeof(buf));
+        CHECK((time_now() - begin) / NSEC_PER_MSEC < 10000);
+        thread_join(t);
+        budget_release(others);
+        close_pair(p);
+        sleep_ms(300000); /* the port is free again */
+    }
+}
+
+/* As many small messages are under way as over a link with small segments. */
+SOCKET_TEST(small_messages_count_what_they_take)
+{
+    struct pair p = pair();
+    int one = 1;
+    unsigned nr = 0;
+    CHECK_EQ(setsockopt(p.a, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
+    nonblocking(p.a);
+    while (nr < 1000 && send(p.a, "0123456789", 10, 0) == 10)
+        nr++;
+    CHECK(nr >= MIN(budget_share() / 1460, 60));
+    close_pair(p);
+}
+
 /* --- names --- */
 
 SOCKET_TEST(numbers_and_localhost_need_no_server)
