@@ -13,8 +13,8 @@
  * refuses a group, it is asked for all multicast as long as that life lasts. So it is asked to
  * filter only where that can be taken back (feature-dynamic-multicast-control).
  *
- * I1 nf->lock guards all but (refused), and is taken before a queue's. Only the user's thread
- *    changes (filtering).
+ * I1 nf->lock guards all but (refused) and (next_try), and is taken before a queue's; nobody waits
+ *    for the store with it. Only the user's thread changes (filtering).
  * I2 (told) is the backend's list once it took all requests. It never holds more than
  *    NETFRONT_GROUPS_MAX, and no group twice: backends do not look for that.
  * I3 All of it goes through the first queue: it stays in order, and need not be locked over there.
@@ -22,6 +22,7 @@
 #include "frontends/netfront/internal.h"
 
 #include "kernel/log.h"
+#include "kernel/time.h"
 #include "lib/base/string.h"
 
 #define MAC_SIZE 6
@@ -111,19 +112,6 @@ static void update(struct netfront *nf)
     store_relaxed(&nf->multicast.due, due);
 }
 
-/* The store may be busy: the next poll tries again. */
-static void stop_filtering(struct netfront *nf)
-{
-    const struct xb_entry off = {.name = "request-multicast-control", .number = 0};
-
-    if (xb_publish(&nf->dev, &off, 1) != 0)
-        return;
-    nf->multicast.filtering = false;
-    log_warn("%s: all multicast comes in: %s", nf->info.name,
-             wants_all(nf) ? "there are more groups than backends keep"
-                           : "the backend refused a group");
-}
-
 /* ---- for netfront.c ---- */
 
 void netfront_groups_begin(struct netfront *nf, bool can_filter)
@@ -131,6 +119,7 @@ void netfront_groups_begin(struct netfront *nf, bool can_filter)
     struct netfront_multicast *m = &nf->multicast;
 
     m->told.nr = 0;
+    m->next_try = 0;
     m->filtering = can_filter && !wants_all(nf);
     store_relaxed(&m->refused, false);
     store_relaxed(&m->due, m->filtering);
@@ -143,8 +132,6 @@ void netfront_groups_poll(struct netfront *nf)
     if (!load_relaxed(&m->due) && !load_relaxed(&m->refused))
         return;
     mutex_lock(&nf->lock);
-    if (m->filtering && (wants_all(nf) || load_relaxed(&m->refused)))
-        stop_filtering(nf);
     if (!m->filtering)
         store_relaxed(&m->refused, false);
     update(nf);
@@ -163,4 +150,44 @@ void netfront_set_groups(struct netfront *nf, const struct netfront_groups *want
     netfront_kick(nf);
     if (load_relaxed(&nf->multicast.due))
         nf->user.wake(nf->user.arg);
+}
+
+static bool is_to_stop(struct netfront *nf)
+{
+    struct netfront_multicast *m = &nf->multicast;
+    bool stop;
+
+    mutex_lock(&nf->lock);
+    stop = m->filtering && (wants_all(nf) || load_relaxed(&m->refused));
+    mutex_unlock(&nf->lock);
+    return stop;
+}
+
+static void note_stopped(struct netfront *nf)
+{
+    struct netfront_multicast *m = &nf->multicast;
+    bool too_many;
+
+    mutex_lock(&nf->lock);
+    too_many = wants_all(nf);
+    m->filtering = false;
+    store_relaxed(&m->refused, false);
+    update(nf);
+    mutex_unlock(&nf->lock);
+    log_warn("%s: all multicast comes in: %s", nf->info.name,
+             too_many ? "there are more groups than backends keep" : "the backend refused a group");
+}
+
+void netfront_mind_groups(struct netfront *nf)
+{
+    const struct xb_entry off = {.name = "request-multicast-control", .number = 0};
+    struct netfront_multicast *m = &nf->multicast;
+
+    if (!load_relaxed(&m->due) && !load_relaxed(&m->refused))
+        return;
+    if (!is_to_stop(nf) || time_now() < m->next_try)
+        return;
+    m->next_try = time_now() + NSEC_PER_SEC; /* the store may be busy */
+    if (xb_publish(&nf->dev, &off, 1) == 0)
+        note_stopped(nf);
 }

@@ -114,9 +114,10 @@ struct netfront_terms {
 /* groups.c */
 struct netfront_multicast {
     struct netfront_groups wanted, told;
-    bool filtering; /* the backend was asked to, in this life */
-    bool due;       /* there is more to tell it */
-    bool refused;   /* it did not take a group, and nothing was done about that yet */
+    bool filtering;  /* the backend was asked to, in this life */
+    bool due;        /* there is more to tell it */
+    bool refused;    /* it did not take a group, and nothing was done about that yet */
+    nsec_t next_try; /* of telling it to stop */
 };
 
 struct netfront {

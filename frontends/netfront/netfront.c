@@ -369,6 +369,7 @@ static void go_up(struct netfront *nf)
     nf->info.lives++;
     announce(nf);
     store_release(&nf->up, true);
+    netfront_groups_poll(nf); /* a backend that filters lets nothing through yet */
     timer_set(&nf->repoll, time_now() + REPOLL);
     /* The pages were posted before there was anyone to notify. */
     for (unsigned i = 0; i < nf->nr_queues; i++)

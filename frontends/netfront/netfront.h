@@ -120,6 +120,9 @@ void netfront_add_group(struct netfront_groups *g, const uint8_t mac[6]);
 /* From now on these groups are wanted, and no others: a backend that can filters. Frames of others
  * may come all the same. Before the first call all are wanted. Any thread. */
 void netfront_set_groups(struct netfront *nf, const struct netfront_groups *wanted);
+/* After netfront_poll, in the same thread, without locks of the user's: waits for the store when a
+ * backend is to stop filtering. */
+void netfront_mind_groups(struct netfront *nf);
 
 /* Take at most (budget) frames in, recycle transmit pages, refill, re-arm. True when there is
  * more to do now. False without a link. One thread at a time. */

@@ -562,6 +562,7 @@ static void run(void *arg)
         wait_until(&nic->wait, load_acquire(&nic->pending), NEVER);
         store_relaxed(&nic->pending, false);
         poll_once(nic);
+        netfront_mind_groups(nic->nf);
         if (!nic->announced && nic->netif.flags & NETIF_FLAG_UP)
             nic_announce(nic);
     }

@@ -130,8 +130,7 @@ static bool is_news(const struct tcp_pcb *pcb, bool was_shut)
 {
     size_t opened = pcb->rcv_nxt + pcb->rcv_ann_wnd - pcb->rcv_ann_right_edge;
     bool owed = (pcb->flags & TF_ACK_DELAY) && opened >= 2u * pcb->mss;
-    return (was_shut && pcb->rcv_ann_wnd >= pcb->mss) || owed ||
-           opened >= window_share(pcb) / 4;
+    return (was_shut && pcb->rcv_ann_wnd >= pcb->mss) || owed || opened >= window_share(pcb) / 4;
 }
 
 /* The program took (len) bytes: open the window, as far as the share allows. */
