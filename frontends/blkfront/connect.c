@@ -284,7 +284,7 @@ void blkfront_reread(struct blkfront *bf)
 {
     uint64_t before = bf->info.nr_sectors;
 
-    if (read_properties(bf) == 0 && bf->info.nr_sectors != before)
+    if (read_properties(bf) == 0 && bf->info.nr_sectors != before && log_allowed(&bf->dev.limit))
         blkfront_announce(bf, " now");
 }
 

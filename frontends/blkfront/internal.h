@@ -143,6 +143,7 @@ struct blkfront {
     struct queue *queue[QUEUES_MAX]; /* those that ever were in use */
     unsigned nr_queues;              /* those in use, 1 at least */
     unsigned plugged;
+    unsigned nr_long;  /* flushes and discards in flight */
     uint64_t order;    /* of the last transfer submitted */
     nsec_t down_since; /* 0: connected */
     nsec_t timeout;
@@ -155,6 +156,11 @@ struct blkfront {
     const char *fault; /* what it did wrong */
     void (*observer)(enum blkfront_moment moment);
 };
+
+static inline bool takes_long(const struct request *req)
+{
+    return req->operation != BLKIF_OP_READ && req->operation != BLKIF_OP_WRITE;
+}
 
 static inline void blkfront_note(const struct blkfront *bf, enum blkfront_moment moment)
 {

@@ -12,9 +12,10 @@
  * I2 The memory of a queue stays until the disk is closed, so that its lock and its lists are there
  *    for who submits; what belongs to one connection (ring, port, slots) comes and goes under it.
  * I3 No request is in flight without end: a backend that answered nothing for (timeout) is left as
- *    one that is gone. PATIENCE times that is for a queue with a flush or a discard under way,
- * which may take long, and for a request that all others overtake. Seconds are counted in looks at
- *    the ring: while the domain stands still, its backend is not to blame.
+ *    one that is gone. It has PATIENCE times that while a flush or a discard of the disk is under
+ *    way, which may take long and hold up others, and for a request that all others overtake.
+ *    Seconds are counted in looks at the ring: while the domain stands still, its backend is not to
+ *    blame.
  */
 #include "frontends/blkfront/internal.h"
 
@@ -73,22 +74,15 @@ static bool is_to_go_on(const struct queue *q)
            (q->index > 0 || !load_relaxed(&q->bf->changed));
 }
 
-static bool takes_long(uint8_t operation)
-{
-    return operation != BLKIF_OP_READ && operation != BLKIF_OP_WRITE;
-}
-
 /* Is there a request that waits for its answer for too long (I3)? The lock is held. */
 static bool is_left_alone(const struct queue *q)
 {
     unsigned limit = (unsigned)(q->bf->timeout / LOOK), oldest = 0;
-    bool slow = false;
+    bool slow = load_relaxed(&q->bf->nr_long) > 0;
 
     for (unsigned slot = 0; slot < q->slots.nr; slot++)
-        if (slots_is_in_flight(&q->slots, slot)) {
+        if (slots_is_in_flight(&q->slots, slot))
             oldest = MAX(oldest, q->looks - q->request[slot].sent);
-            slow |= takes_long(q->request[slot].operation);
-        }
     return oldest > PATIENCE * limit || (!slow && MIN(oldest, q->looks - q->answered) > limit);
 }
 
@@ -106,11 +100,11 @@ static void look(struct queue *q)
 
 void blkfront_queue_serve(struct queue *q)
 {
-    while (is_to_go_on(q)) {
+    do { /* once at least: news of the disk may never pause */
         (void)wait_until(&q->work, has_work(q) || !is_to_go_on(q), q->look_at); /* I1 */
         blkfront_queue_work(q);
         look(q);
-    }
+    } while (is_to_go_on(q));
 }
 
 static void serve_thread(void *arg)

@@ -210,9 +210,9 @@ static int read_key(struct xb_device *dev, const char *dir, const struct xb_key 
         return complain(dev, key, len == -ENOENT ? NULL : "(unreadable)", (int)len);
     if (rc != 0 && key->required)
         return complain(dev, key, value, rc);
-    if (rc != 0)
-        log_warn("%s: key \"%s\" is \"%s\": ignored", dev->name, key->name,
-                 printable(value, shown));
+    if (rc != 0 && log_allowed(&dev->limit))
+        log_warn("%s: key \"%s\" is \"%s\": ignored; %s", dev->name, key->name,
+                 printable(value, shown), dev->remedy);
     return 0;
 }
 

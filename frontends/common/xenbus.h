@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "kernel/evtchn.h"
 #include "kernel/grant.h"
+#include "kernel/log.h"
 #include "kernel/mutex.h"
 #include "kernel/wait.h"
 #include "kernel/xenstore.h"
@@ -45,12 +46,13 @@ struct xb_device {
     char name[32]; /* "vbd/51712", for messages */
     char path[XB_PATH_MAX];
     char backend[XS_PATH_MAX];
-    const char *remedy;   /* "check the disk= line" */
-    domid_t backend_id;   /* as read by xb_open, never again while open */
-    bool broken;          /* xb_fail was called */
-    bool gone;            /* removed, or given to another backend: nobody is there to talk to */
-    bool cancelled;       /* xb_cancel was called */
-    struct waitq changed; /* woken with every change that the store tells of, and by xb_cancel */
+    const char *remedy;     /* "check the disk= line" */
+    domid_t backend_id;     /* as read by xb_open, never again while open */
+    bool broken;            /* xb_fail was called */
+    bool gone;              /* removed, or given to another backend: nobody is there to talk to */
+    bool cancelled;         /* xb_cancel was called */
+    struct waitq changed;   /* woken with every change that the store tells of, and by xb_cancel */
+    struct log_limit limit; /* for what a backend may cause at any time */
     /* Private. */
     enum xb_state state, backend_state; /* ours; theirs as the watch last saw it */
     bool seen_ready, open;

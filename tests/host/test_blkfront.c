@@ -1587,6 +1587,36 @@ TEST(blkfront, a_long_flush_or_discard_is_waited_for)
     }
 }
 
+/* Also by those who are in another queue: the backend does them after it. */
+TEST_RAM(blkfront, a_long_flush_is_waited_for_in_every_queue, 32768)
+{
+    struct trial t[2];
+
+    use_cpus(4);
+    fake_blk_create(&blk, "51712");
+    fake_dev_set_back(&blk.dev, "multi-queue-max-queues", "4");
+    CHECK_EQ(open_vbd(), 0);
+    blk.hold = true;
+    prepare(&t[0], BLKFRONT_READ, 0, 1);
+    prepare(&t[1], BLKFRONT_FLUSH, 0, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        host_cpu = i;
+        CHECK_EQ(blkfront_submit(bf, &t[i].io), 0);
+    }
+    host_cpu = 0;
+    wait_for(4 * TIMEOUT - NSEC_PER_SEC);
+    CHECK_EQ(info().reconnects, 0);
+    fake_blk_release(&blk);
+    fakexen_settle();
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_EQ(t[i].ended, 1);
+        CHECK_EQ(t[i].io.status, 0);
+        dispose(&t[i]);
+    }
+    end();
+    test_pass(); /* the grant table has grown */
+}
+
 /* While the domain is paused, its backend has not been silent. */
 TEST(blkfront, a_pause_of_the_domain_is_not_the_backends)
 {
@@ -1704,6 +1734,32 @@ TEST(blkfront, follows_a_disk_that_grows_or_shrinks)
     CHECK_EQ(blkfront_read(bf, 1000, buf, 512), -EINVAL);
     CHECK_EQ(blkfront_read(bf, 999, buf, 512), 0);
     CHECK_EQ(info().reconnects, 0);
+    end();
+}
+
+/* What a backend makes us say again and again is said a few times. */
+TEST(blkfront, hostile_news_do_not_fill_the_log)
+{
+    begin();
+    for (unsigned i = 1; i <= 40; i++) {
+        char sectors[16];
+
+        (void)snprintf(sectors, sizeof(sectors), "%u", 2048 * i);
+        fake_dev_set_back(&blk.dev, "sectors", sectors);
+        fake_dev_set_back(&blk.dev, "feature-discard", "x");
+        fake_dev_set_state(&blk.dev, XenbusStateConnected);
+        fakexen_settle();
+    }
+    CHECK_EQ(info().nr_sectors, 2048 * 40);
+    CHECK(
+        host_logged("vbd/51712: key \"feature-discard\" is \"x\": ignored; check the disk= line"));
+    CHECK(host_logged("xvda now: 2 MiB"));
+    CHECK(!host_logged("xvda now: 40 MiB"));
+    host_advance(10 * NSEC_PER_SEC);
+    fake_dev_set_back(&blk.dev, "sectors", "4096000");
+    fake_dev_set_state(&blk.dev, XenbusStateConnected);
+    fakexen_settle();
+    CHECK(host_logged("xvda now: 2000 MiB"));
     end();
 }
 
