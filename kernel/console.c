@@ -193,15 +193,30 @@ static size_t cook(const char *text, size_t len, char *cooked, size_t *cooked_le
     return used;
 }
 
+/* Xen cooks by itself. In pieces, for the sake of who waits for the lock. */
+static void tell_xen(const char *text, size_t len)
+{
+    size_t n;
+
+    for (; len > 0; text += n, len -= n) {
+        irqstate_t state = lock(&out_lock);
+
+        n = MIN(len, (size_t)COOKED_MAX);
+        if (!is_over()) {
+            store_relaxed(&mid_line, text[n - 1] != '\n');
+            (void)hypercall_console(text, n);
+        }
+        spin_unlock(&out_lock, state);
+    }
+}
+
 void console_write(const char *text, size_t len, nsec_t patience)
 {
     char cooked[COOKED_MAX];
     size_t used, made;
 
-    if (hypervisor_console && len > 0 && !is_over()) {
-        store_relaxed(&mid_line, text[len - 1] != '\n');
-        (void)hypercall_console(text, len); /* Xen cooks by itself */
-    }
+    if (hypervisor_console)
+        tell_xen(text, len);
     if (page == NULL)
         return;
     for (; len > 0; text += used, len -= used) {
@@ -221,7 +236,7 @@ static bool silence_others(void)
     return torn;
 }
 
-void console_end(const char *line)
+void console_end(const char *line, nsec_t timeout)
 {
     char text[COOKED_MAX / 2], cooked[COOKED_MAX];
     size_t len = (size_t)format(text, sizeof(text), "%s%s\n", silence_others() ? "\n" : "", line);
@@ -233,10 +248,12 @@ void console_end(const char *line)
     if (page == NULL)
         return;
     (void)cook(text, len, cooked, &made);
-    (void)wait_for_room(made, CONSOLE_BRIEFLY);
+    if (!wait_for_room(made, timeout)) {
+        atomic_add(&stats.dropped, made); /* rather than half of it */
+        return;
+    }
     state = lock(&out_lock);
-    if (send(cooked, made) < made)
-        atomic_add(&stats.dropped, made);
+    (void)send(cooked, made);
     spin_unlock(&out_lock, state);
     notify();
 }

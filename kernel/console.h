@@ -35,9 +35,9 @@ bool console_readable(void);
 void console_on_input(void (*fn)(void));
 
 /* The console's last line, (line) and a newline, at the beginning of a line: what anybody but panic
- * writes afterwards is dropped. At most some 50 characters. Waits as briefly as the kernel's own
- * words. */
-void console_end(const char *line);
+ * writes afterwards is dropped. At most some 50 characters; all of it or, when the reader makes no
+ * room within (timeout) ns, nothing. */
+void console_end(const char *line, nsec_t timeout);
 /* Wait until the reader took all, at most (timeout) ns: before the domain ends. */
 void console_drain(nsec_t timeout);
 

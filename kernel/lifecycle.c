@@ -8,7 +8,7 @@
  *                                                  |--no--> lifecycle_exit
  *
  * I1 The way out is walked once, by whoever comes first. Each step on it is bounded: xenstore by
- *    XS_TIMEOUT, the console by DRAIN_NS.
+ *    XS_TIMEOUT, the console by DRAIN_NS for the last line and for all of them.
  */
 #include "kernel/lifecycle.h"
 
@@ -57,7 +57,7 @@ static void say_status(int status)
     char line[WORD_MAX];
 
     format(line, sizeof(line), "exit status %d", status);
-    console_end(line);
+    console_end(line, DRAIN_NS);
 }
 
 void lifecycle_exit(int status)

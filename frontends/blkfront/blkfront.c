@@ -37,9 +37,15 @@ nsec_t blkfront_timeout(void)
 {
     const char *given = option_get("disk-timeout");
     uint32_t seconds = TIMEOUT_DEFAULT;
+    static bool said;
 
-    if (given != NULL && parse_u32(given, 1, TIMEOUT_MAX, &seconds) != 0)
+    if (given != NULL && parse_u32(given, 1, TIMEOUT_MAX, &seconds) != 0) {
         seconds = TIMEOUT_DEFAULT;
+        if (!atomic_exchange(&said, true))
+            log_warn("option: paravane.disk-timeout=%s is not a number of seconds from 1 to %u: "
+                     "taken as %u",
+                     given, TIMEOUT_MAX, TIMEOUT_DEFAULT);
+    }
     return seconds * NSEC_PER_SEC;
 }
 

@@ -172,6 +172,8 @@ static void judge(struct netfront_terms *t)
     t->gso6 &= t->sg && t->csum6;
     t->filters &= t->filters_at_will;
     t->bounce = !t->trusted || option_on("bounce");
+    for (char *p = t->ip; *p != '\0'; p++) /* it is in messages, too */
+        *p = *p >= ' ' && *p <= '~' ? *p : '?';
 }
 
 static void accept_terms(struct netfront *nf, const struct netfront_terms *t)

@@ -69,8 +69,11 @@ static int first_vbd(char *id, size_t size)
     bool found = false;
     char **names;
     size_t n;
+    int rc = xs_list(XS_NO_TX, "device/vbd", &names, &n);
 
-    if (xs_list(XS_NO_TX, "device/vbd", &names, &n) != 0)
+    if (rc != 0 && rc != -ENOENT)
+        log_err("root: device/vbd cannot be read from xenstore (error %d)", -rc);
+    if (rc != 0)
         return -ENOENT;
     for (size_t i = 0; i < n; i++) {
         if (parse_u32(names[i], 0, UINT32_MAX, &number) != 0 || (found && number >= lowest))
@@ -107,12 +110,15 @@ static size_t cache_budget(void)
 static void explain(const char *id, int rc)
 {
     if (rc == -ENOENT && option_get("root") == NULL)
-        log_info("root: no file system: give the domain a disk=[...] or a ramdisk= made by "
-                 "mkfs.erofs, if its program needs files");
+        log_info("root: no file system (no key below device/vbd, no ramdisk): give the domain a "
+                 "disk=[...] or a ramdisk= made by mkfs.erofs, if its program needs files");
     else if (option_get("root") == NULL)
         log_err("root: %s, the first vbd, cannot be opened (error %d), as said above; "
                 "paravane.root= chooses another",
                 id, -rc);
+    else if (strcmp(id, "ramdisk") == 0)
+        log_err("root: paravane.root=ramdisk, but the domain has none: give it a ramdisk= made by "
+                "mkfs.erofs");
     else
         log_err("root: %s cannot be opened (error %d): paravane.root= must be \"ramdisk\" or a "
                 "number below device/vbd",

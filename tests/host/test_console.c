@@ -7,6 +7,7 @@
 #include <string.h>
 #include "kernel/log.h"
 #include "kernel/thread.h"
+#include "kernel/time.h"
 #include "lib/base/errno.h"
 #include "lib/base/macros.h"
 #include "tests/host/fakexen.h"
@@ -75,7 +76,7 @@ static bool ends_with(const char *text)
 TEST(console, ends_with_a_line_of_its_own)
 {
     say("torn");
-    console_end("the last");
+    console_end("the last", NSEC_PER_SEC);
     say("too late\n");
     console_write("later\n", 6, CONSOLE_PATIENTLY);
     CHECK(ends_with("torn\r\nthe last\r\n"));
@@ -85,13 +86,13 @@ TEST(console, ends_with_a_line_of_its_own)
 TEST(console, ends_without_an_empty_line)
 {
     say("whole\n");
-    console_end("the last");
+    console_end("the last", NSEC_PER_SEC);
     CHECK(ends_with("whole\r\nthe last\r\n"));
 }
 
 TEST(console, ends_but_for_a_panic)
 {
-    console_end("the last");
+    console_end("the last", NSEC_PER_SEC);
     console_break_locks();
     say("panic\n");
     CHECK(ends_with("the last\r\npanic\r\n"));
@@ -101,13 +102,39 @@ TEST(console, ends_though_nobody_reads)
 {
     static char text[10000];
     nsec_t start;
+    uint64_t before;
 
     fakexen_console_freeze(true);
     memset(text, 'x', sizeof(text));
     console_write(text, sizeof(text), CONSOLE_BRIEFLY);
+    before = dropped();
     start = clock_read();
-    console_end("nobody reads this");
-    CHECK(clock_read() - start <= 110 * MSEC);
+    console_end("nobody reads this", 300 * MSEC);
+    CHECK(clock_read() - start <= 310 * MSEC);
+    CHECK_EQ(dropped(), before + strlen("\r\nnobody reads this\r\n"));
+}
+
+static void read_at_last(void *unused)
+{
+    (void)unused;
+    thread_sleep_until(time_now() + 700 * MSEC);
+    fakexen_console_freeze(false);
+}
+
+/* The last line is worth as much as the wait for the others, which comes after it. */
+TEST(console, ends_when_the_reader_comes_late)
+{
+    static char text[10000];
+    struct thread *t;
+
+    console_start();
+    CHECK_EQ(thread_create("reader", PRIO_NORMAL, 0, read_at_last, NULL, &t), 0);
+    fakexen_console_freeze(true);
+    memset(text, 'x', sizeof(text));
+    console_write(text, sizeof(text), CONSOLE_BRIEFLY);
+    console_end("the last", NSEC_PER_SEC);
+    CHECK(ends_with("x\r\nthe last\r\n"));
+    thread_join(t);
 }
 
 TEST(console, ends_its_wait_for_a_reader_that_sleeps)

@@ -194,6 +194,16 @@ TEST(netfront, open_bounds_the_mtu)
         CHECK_EQ(info().mtu, cases[i].result);
         end();
     }
+    CHECK(host_logged("vif/0: key \"mtu\" is \"x\": ignored; check the vif= line"));
+}
+
+TEST(netfront, open_makes_an_address_fit_for_messages)
+{
+    fake_net_create(&net, "0");
+    fake_dev_set_back(&net.dev, "ip", "10.0.0.7\nexit status 0\t\x1b[2J");
+    CHECK_EQ(open_vif(), 0);
+    CHECK_STR(info().ip, "10.0.0.7?exit status 0??[2J");
+    end();
 }
 
 TEST(netfront, open_refuses_a_vif_without_a_good_address)

@@ -22,7 +22,7 @@ CRASHES = {
 @pytest.mark.parametrize("how", ENDINGS)
 def test_program_ends_by(how):
     status, present, absent = ENDINGS[how]
-    result = run_lab("endings", command="as-dom0", cmdline=how)
+    result = run_lab("endings", "--vcpus", 2, command="as-dom0", cmdline=how)
     assert result.out.replace("\r", "").splitlines()[-1] == f"exit status {status}", result
     for text in present:
         assert text in result.out, result

@@ -26,7 +26,7 @@ test_no_disk() {
     await says wrong 'only /-/status'
     [ "$(curl -s -o /dev/null -w '%{http_code}' http://10.8.0.77/)" = 503 ]
     curl -sf -o /dev/null http://10.8.0.77/-/status
-    complains wrong 'no file system' 'disk=\['
+    complains wrong 'no file system' 'device/vbd' 'disk=\['
 }
 
 test_a_disk_of_zeroes() {
@@ -81,8 +81,22 @@ test_root_is_nonsense() {
 }
 
 test_root_is_a_disk_that_is_not_there() {
-    create wrong httpd "$vif" "$(disk good.img)" "cmdline='paravane.root=51728'"
-    complains wrong '51728 cannot be opened' 'paravane.root= must be'
+    create wrong httpd "$vif" "$(disk good.img)" "cmdline='paravane.root=51728 paravane.disk-timeout=soon'"
+    complains wrong '51728 cannot be opened' 'paravane.root= must be' 'disk-timeout=soon is not a number of seconds'
+}
+
+test_root_is_a_ramdisk_that_is_not_there() {
+    create wrong httpd "$vif" "cmdline='paravane.root=ramdisk'"
+    complains wrong 'the domain has none' 'ramdisk='
+}
+
+test_address_on_the_command_line_outranks_that_of_the_vif() {
+    create own netserver "$vif" "cmdline='ip=10.8.0.78/24'"
+    await says own serving
+    says own 'vif0: 10.8.0.78 (static)'
+    await nc -z -w 5 10.8.0.78 13
+    if nc -z -w 2 10.8.0.77 13; then die 'the key won'; fi
+    xl destroy own
 }
 
 # spoil NAME KIND/NUMBER SIDE KEY [VALUE]: remove or overwrite a key before the domain runs
@@ -136,6 +150,12 @@ test_vif_with_a_mac_that_is_none() {
     create_paused wrong httpd
     spoil wrong vif/0 front mac 00:16:3e:zz:00:01
     complains wrong 'vif/0' 'mac'
+}
+
+test_vif_with_an_mtu_that_is_none() {
+    create_paused wrong httpd
+    spoil wrong vif/0 front mtu large
+    complains wrong 'vif/0' 'mtu' 'ignored' 'vif='
 }
 
 test_vif_without_a_backend() {

@@ -36,6 +36,14 @@ test_many_lines_in_order() {
     seq 500 | cmp - heard
 }
 
+test_poll_sees_what_is_typed() {
+    echo poll >"$tty"
+    await says "$DOM" '^waiting$'
+    echo awake >"$tty"
+    await says "$DOM" '^1 ready: input$'
+    await says "$DOM" '^heard: awake$'
+}
+
 test_status_that_was_typed() {
     echo 'quit 42' >"$tty"
     await is_shut "$DOM"

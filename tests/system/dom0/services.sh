@@ -38,6 +38,7 @@ test_512_connections_that_are_never_read() {
     trickler=$!
     await grep -q 'connections stood' trickled
     cat trickled
+    grep -q '^512 of 512 connections stood' trickled
     # Others are served meanwhile; a datagram may find no memory.
     ./peer udp "$IP" 7 200 512 1 | tee meanwhile
     echoed=$(sed 's/.* sent, \([0-9]*\) echoed.*/\1/' meanwhile)

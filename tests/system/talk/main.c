@@ -5,6 +5,7 @@
  *   sum TEXT    how many letters there are and their sum
  *   hear ADDRESS PORT       joins the group if it is one, waits for a datagram and repeats it
  *   say ADDRESS PORT WORD   fifty times
+ *   poll        waits with poll until there is something to read
  *   quit N      ends with status N
  * Everything else is repeated.
  */
@@ -12,6 +13,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +110,16 @@ static void say(const char *line)
     close(fd);
 }
 
+static void wait_for_input(void)
+{
+    struct pollfd console = {.fd = STDIN_FILENO, .events = POLLIN};
+    int ready;
+
+    printf("waiting\n");
+    ready = poll(&console, 1, 60000);
+    printf("%d ready: %s\n", ready, console.revents == POLLIN ? "input" : "nothing");
+}
+
 int main(void)
 {
     char *line = NULL;
@@ -125,6 +137,8 @@ int main(void)
             hear(line + 5);
         else if (strncmp(line, "say ", 4) == 0)
             say(line + 4);
+        else if (strcmp(line, "poll") == 0)
+            wait_for_input();
         else if (strncmp(line, "quit ", 5) == 0)
             return atoi(line + 5);
         else
