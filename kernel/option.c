@@ -95,6 +95,8 @@ static void check_option(const char *word, const char *name, size_t len, const c
         log_warn("option: %s is ignored; after paravane. these are known:%s", word, known);
     else if (value != NULL && is_in(switches, name, len) && !is_yes(value) && !is_no(value))
         log_warn("option: %s is ignored; write =on or =off", word);
+    else if (is_in(" evtchn ", name, len) && (value == NULL || strcmp(value, "2l") != 0))
+        log_warn("option: %s is ignored; write =2l", word);
 }
 
 static bool keep_option(char *word)

@@ -97,6 +97,8 @@ TEST(option, says_what_is_neither_on_nor_off)
     CHECK(!option_on("bounce") && !option_is_off(option_get("bounce")));
     option_init("paravane.xsave=of", "prog");
     CHECK(host_logged("paravane.xsave=of is ignored"));
+    option_init("paravane.evtchn=2L", "prog");
+    CHECK(host_logged("paravane.evtchn=2L is ignored; write =2l"));
 }
 
 TEST(option, knows_every_way_to_say_on_and_off)
