@@ -128,6 +128,18 @@ create_paused() {
     xl create -p -q "$1.cfg"
 }
 
+test_devices_that_are_not_trusted() {
+    create_paused careful httpd
+    xenstore-write "/local/domain/$(xl domid careful)/device/vbd/51712/trusted" 0
+    spoil careful vif/0 front trusted 0
+    await says careful 'serving / on'
+    says careful 'xvda: .*, bounced'
+    says careful 'vif0: .*, bounced'
+    curl -sf -o data http://10.8.0.77/data
+    cmp data files/data
+    xl destroy careful
+}
+
 test_vbd_without_a_backend_key() {
     create_paused wrong httpd
     spoil wrong vbd/51712 front backend
