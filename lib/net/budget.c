@@ -10,8 +10,8 @@
  * make grow, so each may hold a sixteenth of what is still free below the first mark. One queue
  * alone gets 1/17 of it; many greedy ones leave each other ever less, and a part stays free
  * whatever their number: n of them take n/(16 + n). A queue may always hold two full
- * segments, so that every connection moves; that and the connections themselves come out of the
- * space above the mark.
+ * segments of its connection (tcp.c), so that every connection moves; that and the connections
+ * themselves come out of the space above the mark.
  *
  * The largest TCP window is what a queue may hold alone: a lone connection never overruns its
  * share, and with several the gate in tcp.c closes the window of those that do not read.

@@ -24,7 +24,8 @@ void net_free(void *p);
 bool budget_charge(size_t bytes) MUST_CHECK;
 void budget_release(size_t bytes);
 
-/* What one queue (of a connection, of a datagram socket) may hold now, in bytes. */
+/* What one queue (of a connection, of a datagram socket) may hold now, in bytes: two segments of an
+ * mtu of 1500 at least. */
 size_t budget_share(void);
 /* True while there is room for a new connection. */
 bool budget_admits(void);
