@@ -94,13 +94,26 @@ static void poll(void)
     woken = false;
     for (unsigned turns = 0; netfront_poll(nf, 16); turns++)
         CHECK(turns < 1000);
+    netfront_mind_groups(nf);
+}
+
+/* Some in a row, now and then more than a backend keeps. */
+static void want_groups(unsigned first, unsigned n)
+{
+    struct netfront_groups groups = {.nr = 0};
+    uint8_t mac[6] = {0x33, 0x33};
+
+    for (unsigned i = 0; i < n; i++) {
+        mac[5] = (uint8_t)(first + i);
+        netfront_add_group(&groups, mac);
+    }
+    netfront_set_groups(nf, &groups);
 }
 
 /* Segments of one flow, which may be joined, or anything. */
-static void guest_sends(void)
+static void send_frame(unsigned kind, unsigned len)
 {
     static uint32_t sequence;
-    unsigned kind = next8(), len = 54 + next16() % 9000;
     uint8_t *f = frame_data;
     struct netfront_frag frag[2] = {{.data = f, .len = (uint16_t)MIN(len, 60u)}};
 
@@ -122,6 +135,16 @@ static void guest_sends(void)
     frag[1] = (struct netfront_frag){f + 60, (uint16_t)(len - frag[0].len), NULL};
     (void)!netfront_send(nf, frag, len > 60 ? 2 : 1,
                          kind % 4 ? NETFRONT_CSUM_BLANK : NETFRONT_CSUM_NONE);
+}
+
+static void guest_acts(void)
+{
+    unsigned kind = next8(), number = next16();
+
+    if (kind >= 224)
+        want_groups(number >> 8, number % (NETFRONT_GROUPS_MAX + 4));
+    else
+        send_frame(kind, 54 + number % 9000);
 }
 
 /* ---- the backend ---- */
@@ -261,7 +284,7 @@ static void step(void)
         break;
     case 8:
     case 9:
-        guest_sends();
+        guest_acts();
         break;
     case 10:
         netfront_kick(nf);
@@ -310,7 +333,11 @@ static void begin(unsigned features)
     fake_dev_set_back(&net.dev, "feature-gso-tcpv4", features & 4 ? "1" : "0");
     fake_dev_set_back(&net.dev, "multi-queue-max-queues", features & 8 ? "2" : "1");
     fake_dev_set_front(&net.dev, "trusted", features & 16 ? "0" : "1");
+    fake_dev_set_back(&net.dev, "feature-multicast-control", features & 32 ? "1" : "0");
+    fake_dev_set_back(&net.dev, "feature-dynamic-multicast-control", features & 32 ? "1" : "0");
     CHECK_EQ(netfront_create("0", &user, &nf), 0);
+    if (features & 32)
+        want_groups(0, 4);
     (void)!netfront_open(nf);
 }
 
