@@ -75,6 +75,10 @@ struct blkfront_info {
     uint64_t notifies, events, reconnects, replays;    /* replays: transfers sent again */
 };
 
+/* Wait until the domain has device/vbd/(id), which may be plugged in at any time: 0, -ETIMEDOUT,
+ * -EINVAL when (id) is no number, or what the store said. Thread context. */
+int blkfront_await(const char *id, nsec_t deadline) MUST_CHECK;
+
 /* Open device/vbd/(id) ("51712" is xvda). Blocks up to 30 s. 0 or -errno with a log line that names
  * the key at fault. */
 int blkfront_open(const char *id, struct blkfront **out) MUST_CHECK;

@@ -120,7 +120,7 @@ $(host-race-evtchn): $(host-race-evtchn-srcs) $(wildcard kernel/*.h lib/base/*.h
 
 host-race-blk := $(BUILD)/host/race_blk
 host-race-blk-srcs := tests/host/race_blk.c tests/host/racecpus.c kernel/wait.c kernel/mutex.c \
-    lib/base/format.c lib/base/parse.c $(filter frontends/blkfront/%,$(host-modules))
+    lib/base/format.c lib/base/parse.c $(filter-out %/await.c,$(filter frontends/blkfront/%,$(host-modules)))
 $(host-race-blk): $(host-race-blk-srcs) $(wildcard frontends/*/*.h kernel/*.h lib/base/*.h tests/host/include-race/arch/*.h)
 	@mkdir -p $(@D)
 	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \

@@ -128,6 +128,33 @@ TEST(blkfront, open_learns_the_geometry)
     end();
 }
 
+static void plug_in_later(void *unused)
+{
+    (void)unused;
+    thread_sleep_until(time_now() + 3 * NSEC_PER_SEC);
+    fakexen_store_set(FAKE_HOME "/device/vbd/51728/backend", "soon"); /* another one */
+    thread_sleep_until(time_now() + 3 * NSEC_PER_SEC);
+    fake_blk_create(&blk, "51712");
+}
+
+TEST(blkfront, awaits_a_disk_that_is_plugged_in)
+{
+    unsigned watches = fakexen_store_count_watches();
+    nsec_t begin = time_now();
+    struct thread *t;
+
+    CHECK_EQ(blkfront_await("51712", time_now() + NSEC_PER_SEC), -ETIMEDOUT);
+    CHECK_EQ(blkfront_await("xvda", NEVER), -EINVAL);
+    CHECK_EQ(thread_create("toolstack", PRIO_NORMAL, 0, plug_in_later, NULL, &t), 0);
+    CHECK_EQ(blkfront_await("51712", time_now() + 60 * NSEC_PER_SEC), 0);
+    CHECK_EQ((time_now() - begin) / NSEC_PER_SEC, 7);
+    CHECK_EQ(blkfront_await("51712", 0), 0);
+    CHECK_EQ(fakexen_store_count_watches(), watches);
+    thread_join(t);
+    CHECK_EQ(open_vbd(), 0);
+    end();
+}
+
 TEST(blkfront, names_disks_as_the_toolstack_does)
 {
     static const struct {

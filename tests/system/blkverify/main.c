@@ -247,7 +247,7 @@ static void *work(void *arg)
 {
     struct disk *d = arg;
 
-    if (blkfront_open(d->id, &d->bf) != 0) {
+    if (blkfront_await(d->id, time_now() + LIMIT) != 0 || blkfront_open(d->id, &d->bf) != 0) {
         complain(d, "it does not open");
         return NULL;
     }

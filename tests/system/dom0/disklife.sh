@@ -64,6 +64,20 @@ test_unplugged_and_plugged_in() {
     judge 3
 }
 
+test_plugged_into_a_running_domain() {
+    truncate -s 24M late.disk
+    loop=$(losetup --find --show late.disk)
+    disk=late
+    create late blkverify memory=64 "cmdline='until 51712'"
+    sleep 2
+    xl block-attach late "phy:$loop,xvda,w"
+    home=/local/domain/$(xl domid late)
+    front=$home/device/vbd/51712
+    await is_up
+    sleep 1
+    judge 0
+}
+
 # What the driver of the backend is told when it is replaced: it cannot be unloaded while a disk uses it.
 test_backend_driver_unbound_and_bound() {
     begin driver
