@@ -119,8 +119,8 @@ class Run:
         if verdict.code == CREATE_FAILED:
             show("xl create", self.text("create.log"))
         for title, name in REPORTS:
-            if self.text(name):
-                show(title, self.text(name))
+            if (self.dir / name).exists():
+                show(title, self.text(name) or "(nothing)")
         symbols = Symbols.of(self.request.image)
         names = symbols.explain(self.console.text + self.text("report.vcpus"))
         full = symbols.stack_overflow(self.text("report.vcpus") +
