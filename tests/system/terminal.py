@@ -4,14 +4,17 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import subprocess
 import termios
 import time
 
 
 def adopt():
-    """In the new process: its terminal is that of its session, so Ctrl-C works."""
+    """In the new process: its terminal is that of its session, so Ctrl-C works, also when all this
+    runs in the background of a shell, which makes its children deaf to it."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:
@@ -53,6 +56,7 @@ class Terminal:
 
     def status(self):
         """The status with which it ends by itself."""
+        deadline = time.monotonic() + self.patience
         while self.read():
-            pass
+            assert time.monotonic() < deadline, f"it does not end:\n{self.seen}"
         return self.process.wait(self.patience)
