@@ -174,16 +174,20 @@ static void note(void)
         fake_net_answer_extra(&net, type % 8, flags % 4);
 }
 
-/* A request is taken first: the answer lies where it lay. */
+/* A request is taken first, with the note that may follow it: the answers lie where they lay. */
 static void answer_transmission(void)
 {
     unsigned lie = next16();
     int status = (int8_t)next8();
     struct netif_tx_request req;
+    struct netif_extra_info extra;
 
     if (!net.dev.attached || !back_ring_take(&net.tx, &req, sizeof(req)))
         return;
     fake_net_answer_tx(&net, req.id + (lie & 1 ? lie : 0), status);
+    if ((req.flags & NETTXF_extra_info) && back_ring_take(&net.tx, &extra, sizeof(extra)) &&
+        !(lie & 2))
+        fake_net_answer_tx(&net, 0, NETIF_RSP_NULL);
     back_ring_push(&net.tx);
 }
 
