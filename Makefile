@@ -117,7 +117,7 @@ $(OUT)/images/$(2).debug: $(patsubst %,$(OUT)/apps/$(2)/%.o,$(3)) $(OUT)/apps/$(
 	    -Wl,--start-group $(lib) $$(NEWLIB_LIBS) -lgcc -Wl,--end-group -o $$@
 	@tools/check-image $$@ --map $(OUT)/apps/$(2)/map --allow $(abspath $(1)) --allow $(abspath $(BUILD)) --allow $(abspath $(DEPS)) || { rm -f $$@; exit 1; }
 $(OUT)/images/$(2): $(OUT)/images/$(2).debug
-	@strip -o $$@ $$<
+	@strip -R .comment -o $$@ $$<
 .PHONY: $(2)
 $(2): $(OUT)/images/$(2) $(OUT)/images/$(2).cfg ## build one image
 	@:

@@ -120,8 +120,8 @@ static size_t send(const char *text, size_t len)
     return n;
 }
 
-/* As much as fits now. */
-static size_t put(const char *text, size_t len)
+/* As much as fits now. (A console is slow, and every image has this: small matters more.) */
+static NOINLINE size_t put(const char *text, size_t len)
 {
     irqstate_t state = lock(&out_lock);
     size_t n = is_over() ? len : send(text, len);
