@@ -3,8 +3,8 @@
 
 Programs come from $BUILD/images (`make all system-apps`).  No test has an opinion on how long
 something may take: PATIENCE only ends what hangs.  A domain has SYSTEM_VCPUS CPUs (2) unless the
-test says otherwise; those that scripts create have one.  Files of tests may run side by side.
-SYSTEM_FULL=1 (`make test-long`) adds what takes minutes and shows little more.
+test says otherwise; those that scripts create have one.  SYSTEM_FULL=1 (`make test-long`) adds what takes
+minutes and shows little more.
 """
 import os
 import re
