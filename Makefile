@@ -102,10 +102,12 @@ endef
 define image
 images += $(OUT)/images/$(2)
 deps-files += $(patsubst %,$(OUT)/apps/$(2)/%.d,$(basename $(3)))
+# (the last line: its directory may be another one next time)
 $(OUT)/apps/$(2)/%.c.o: $(1)/%.c $(5) | $(DEPS_READY)
 	@mkdir -p $$(@D)
 	$(call say,CC,$$<)
 	@$(CC) $$(APP_CFLAGS) $(if $(filter apps/% tests/% bench/%,$(1)),$(WARN)) $(4) -I$(1) -c $$< -o $$@
+	@echo '$$<:' >>$$(@:.o=.d)
 $(OUT)/apps/$(2)/app_name.o:
 	@mkdir -p $$(@D)
 	@echo 'const char app_name[] = "$(2)";' | $(CC) $$(KERNEL_CFLAGS) -x c -c - -o $$@

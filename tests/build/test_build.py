@@ -131,6 +131,17 @@ def test_app_without_a_list_takes_all_its_sources(copy, tmp_path):
     assert "other" in symbols(copy[1] / "images/pair")
 
 
+def test_app_that_has_moved_is_built_from_where_it_is(copy, tmp_path):
+    for place, name in (("here", "first"), ("there", "second")):
+        directory = tmp_path / place / "mover"
+        directory.mkdir(parents=True)
+        (directory / "app.mk").write_text("")
+        (directory / "main.c").write_text(f"volatile int {name};\nint main(void) {{ return {name}; }}\n")
+        make(*copy, f"APP={directory}")
+        assert name in symbols(copy[1] / "images/mover")
+        shutil.rmtree(directory)
+
+
 def test_app_with_a_list_and_flags_takes_only_these(copy, tmp_path):
     directory = tmp_path / "listed"
     directory.mkdir()
