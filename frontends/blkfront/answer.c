@@ -108,7 +108,8 @@ static void end_request(struct queue *q, unsigned slot, int status)
     for (unsigned i = 0; i < req->nr; i++)
         if (!blkfront_segment_take_back(&req->seg[i], status == 0))
             status = -EIO; /* I3 */
-    atomic_sub(&q->bf->nr_long, takes_long(req));
+    if (takes_long(req))
+        atomic_sub(&q->bf->nr_long, 1);
     blkfront_lock(q);
     for (unsigned i = 0; i < req->nr; i++)
         if (req->seg[i].pooled)

@@ -117,7 +117,8 @@ static bool send_next(struct queue *q, struct blkfront_io *io)
         slots_put(&q->slots, (unsigned)slot);
         return false;
     }
-    atomic_add(&q->bf->nr_long, takes_long(req));
+    if (takes_long(req))
+        atomic_add(&q->bf->nr_long, 1);
     blkfront_wire_put(q, (unsigned)slot);
     blkfront_request_sent(q, req);
     return true;
