@@ -102,7 +102,7 @@ endef
 define image
 images += $(OUT)/images/$(2)
 deps-files += $(patsubst %,$(OUT)/apps/$(2)/%.d,$(basename $(3)))
-# (the last line: its directory may be another one next time)
+# (The empty rule in the list of what it includes: when the app has moved, its old place is not missed.)
 $(OUT)/apps/$(2)/%.c.o: $(1)/%.c $(5) | $(DEPS_READY)
 	@mkdir -p $$(@D)
 	$(call say,CC,$$<)
