@@ -7,10 +7,12 @@
  *    finds the waiter on the list.
  * I2 A waiter's record is on its own stack. It leaves the list under the bucket's lock, and a waker
  *    touches it only under that lock; so the waiter takes the lock once more before it returns.
+ * I3 Who comes to a meeting is counted and listed under one hold of the lock. So the last one finds
+ *    all others of this meeting on the list and nobody of the next, and who was woken by him need
+ *    not look at the word again, which may be gone.
  */
 #include "lib/posix/park.h"
 
-#include <stdbool.h>
 #include "kernel/wait.h"
 #include "lib/base/atomic.h"
 
@@ -47,12 +49,27 @@ static irqstate_t lock_bucket(struct bucket *b)
     return state;
 }
 
+/* Of one that is on the list of (b): false if the deadline came first. */
+static bool sleep_until_woken(struct bucket *b, struct parked *self, nsec_t deadline)
+{
+    irqstate_t state;
+    bool woken;
+
+    (void)wait_until(&self->q, load_acquire(&self->woken), deadline);
+    state = lock_bucket(b); /* I2 */
+    woken = self->woken;
+    if (!woken)
+        list_remove(&self->link);
+    spin_unlock(&b->lock, state);
+    return woken;
+}
+
 int park_wait(const uint32_t *word, uint32_t expected, nsec_t deadline)
 {
     struct bucket *b = bucket_of(word);
     struct parked self = {.word = word};
     irqstate_t state;
-    bool same, woken;
+    bool same;
 
     waitq_init(&self.q);
     state = lock_bucket(b);
@@ -62,21 +79,12 @@ int park_wait(const uint32_t *word, uint32_t expected, nsec_t deadline)
     spin_unlock(&b->lock, state);
     if (!same)
         return -EAGAIN;
-
-    (void)wait_until(&self.q, load_acquire(&self.woken), deadline);
-    state = lock_bucket(b); /* I2 */
-    woken = self.woken;
-    if (!woken)
-        list_remove(&self.link);
-    spin_unlock(&b->lock, state);
-    return woken ? 0 : -ETIMEDOUT;
+    return sleep_until_woken(b, &self, deadline) ? 0 : -ETIMEDOUT;
 }
 
-void park_wake(const uint32_t *word, unsigned n)
+/* The lock of (b) is held. */
+static void wake_listed(struct bucket *b, const uint32_t *word, unsigned n)
 {
-    struct bucket *b = bucket_of(word);
-    irqstate_t state = lock_bucket(b);
-
     list_for_each_safe (node, &b->waiters) {
         struct parked *p = list_entry(node, struct parked, link);
 
@@ -89,5 +97,43 @@ void park_wake(const uint32_t *word, unsigned n)
         waitq_wake_all(&p->q);
         n--;
     }
+}
+
+void park_wake(const uint32_t *word, unsigned n)
+{
+    struct bucket *b = bucket_of(word);
+    irqstate_t state = lock_bucket(b);
+
+    wake_listed(b, word, n);
     spin_unlock(&b->lock, state);
+}
+
+/* One more has come; true: the last one, and the next meeting begins. */
+static bool count_in(uint32_t *word)
+{
+    uint32_t come = load_relaxed(word) + PARK_MEETING_ONE, takes = come % PARK_MEETING_ONE;
+    bool last = come / PARK_MEETING_ONE == takes;
+
+    store_relaxed(word, last ? takes : come);
+    return last;
+}
+
+bool park_meet(uint32_t *word)
+{
+    struct bucket *b = bucket_of(word);
+    struct parked self = {.word = word};
+    irqstate_t state;
+    bool last;
+
+    waitq_init(&self.q);
+    state = lock_bucket(b);
+    last = count_in(word); /* I3 */
+    if (last)
+        wake_listed(b, word, PARK_ALL);
+    else
+        list_push_back(&b->waiters, &self.link);
+    spin_unlock(&b->lock, state);
+    if (!last)
+        (void)sleep_until_woken(b, &self, NEVER);
+    return last;
 }

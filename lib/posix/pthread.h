@@ -36,8 +36,8 @@ struct pthread {
 /* The running thread; one that was not made by pthread_create is taken in now. */
 struct pthread *pthread_current(void);
 
-/* Call fn(the kernel's thread, arg) for the thread (id), which does not end meanwhile: 0 or ESRCH. (fn)
- * does not block. */
+/* Call fn(the kernel's thread, arg) for the thread (id), which does not end meanwhile: 0 or ESRCH.
+ * (fn) does not block. */
 int pthread_visit(pthread_t id, void (*fn)(struct thread *t, void *arg), void *arg);
 
 /* What locks store to name their owner: 1 .. PTHREAD_THREADS_MAX, different for all threads. */

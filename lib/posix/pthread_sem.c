@@ -88,29 +88,12 @@ int sem_getvalue(sem_t *sem, int *value)
     return 0;
 }
 
-/*
- * A barrier's word: how many it takes (12 bits), how many have arrived (12), and which round this
- * is (8). The last one to arrive begins the next round and wakes the others; one that was woken
- * goes without looking at the word, because the barrier may be gone by then.
- */
-#define BARRIER_MAX 0xfffu
-#define ARRIVED_SHIFT 12
-#define ROUND_SHIFT 24
-
-static uint32_t needed(uint32_t word)
-{
-    return word & BARRIER_MAX;
-}
-
-static uint32_t arrived(uint32_t word)
-{
-    return word >> ARRIVED_SHIFT & BARRIER_MAX;
-}
+/* A barrier is a meeting (lib/posix/park.h). */
 
 int pthread_barrier_init(pthread_barrier_t *b, const pthread_barrierattr_t *attr UNUSED,
                          unsigned count)
 {
-    if (count == 0 || count > BARRIER_MAX)
+    if (count == 0 || count >= PARK_MEETING_ONE)
         return EINVAL;
     store_relaxed(b, count);
     return 0;
@@ -118,26 +101,12 @@ int pthread_barrier_init(pthread_barrier_t *b, const pthread_barrierattr_t *attr
 
 int pthread_barrier_destroy(pthread_barrier_t *b)
 {
-    return arrived(load_relaxed(b)) == 0 ? 0 : EBUSY;
+    return load_relaxed(b) < PARK_MEETING_ONE ? 0 : EBUSY;
 }
 
 int pthread_barrier_wait(pthread_barrier_t *b)
 {
-    uint32_t word = load_relaxed(b), next, round;
-
-    do {
-        next = word + (1u << ARRIVED_SHIFT);
-        if (arrived(next) == needed(word))
-            next = needed(word) | ((word >> ROUND_SHIFT) + 1) << ROUND_SHIFT;
-    } while (!atomic_cmpxchg(b, &word, next));
-    round = word >> ROUND_SHIFT;
-    if (next >> ROUND_SHIFT != round) {
-        park_wake(b, PARK_ALL);
-        return PTHREAD_BARRIER_SERIAL_THREAD;
-    }
-    while (next >> ROUND_SHIFT == round && park_wait(b, next, NEVER) != 0)
-        next = load_acquire(b);
-    return 0;
+    return park_meet(b) ? PTHREAD_BARRIER_SERIAL_THREAD : 0;
 }
 
 int pthread_barrierattr_init(pthread_barrierattr_t *attr)

@@ -131,7 +131,7 @@ $(host-race-blk): $(host-race-blk-srcs) $(wildcard frontends/*/*.h kernel/*.h li
 host-sched-srcs := tests/host/sched/inside.c tests/host/sched/machine.c kernel/runq.c \
     kernel/balance.c kernel/sched.c kernel/prio.c kernel/thread.c kernel/sched_cpu.c kernel/wait.c \
     kernel/mutex.c kernel/time.c kernel/cpus.c lib/posix/park.c
-host-sched-deps := $(wildcard kernel/*.[ch] lib/base/*.h tests/host/sched/*.[ch] tests/host/sched/include/arch/*.h)
+host-sched-deps := $(wildcard kernel/*.[ch] lib/posix/park.[ch] lib/base/*.h tests/host/sched/*.[ch] tests/host/sched/include/arch/*.h)
 host-sched-flags = -Itests/host/sched/include $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
     -std=gnu11 -g -fno-omit-frame-pointer -fno-strict-aliasing
 host-explore := $(BUILD)/host/explore

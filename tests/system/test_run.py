@@ -46,7 +46,8 @@ def test_site_is_served_and_compared():
 
 def test_site_is_served_until_ctrl_c():
     port = free_port()
-    command = ["make", "run", f"BUILD={BUILD}", f"DEPS={DEPS}", f"PORT={port}"]
+    # (within `make test` it is a make below another, which would say first where it is)
+    command = ["make", "--no-print-directory", "run", f"BUILD={BUILD}", f"DEPS={DEPS}", f"PORT={port}"]
     with Terminal(command, PATIENCE, cwd=TOP) as terminal:
         terminal.await_words(f"open http://localhost:{port}/ in a browser; Ctrl-C ends it")
         assert terminal.seen.startswith("make run: needs "), terminal.seen

@@ -702,6 +702,36 @@ static void parking(void)
         thread_join(t[i]);
 }
 
+/* ---- meeting, as at a barrier, three times ---- */
+
+static uint32_t meeting;
+static unsigned come[3], last_ones;
+
+static void meets(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 3; i++) {
+        atomic_add(&come[i], 1U);
+        if (park_meet(&meeting))
+            atomic_add(&last_ones, 1U);
+        MUST(load_acquire(&come[i]) == 3);
+    }
+}
+
+static void meetings(void)
+{
+    struct thread *t[2];
+
+    meeting = 3;
+    come[0] = come[1] = come[2] = last_ones = 0;
+    for (int i = 0; i < 2; i++)
+        t[i] = start("meets", meets, NULL);
+    meets(NULL);
+    for (int i = 0; i < 2; i++)
+        thread_join(t[i]);
+    MUST(meeting == 3 && last_ones == 3);
+}
+
 /* ---- CPUs that go and come ---- */
 
 /* The host may not run it for long. */
@@ -909,6 +939,7 @@ const struct scenario scenarios[] = {
     {"life", 2, join_and_detach, 2, false},
     {"inherit", 2, inheriting, 2, false},
     {"park", 3, parking, 2, false},
+    {"meet", 3, meetings, 2, false},
     {"take-down", 2, take_down, 2, false},
     {"slow-stop", 2, slow_stop, 0, false},
     {"wake-to-gone", 3, wake_to_one_that_goes, 2, false},
