@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """tests/run: what it makes of a suite's words and of its status."""
+import os
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -10,15 +11,20 @@ RUN = Path(__file__).resolve().parents[1] / "run"
 
 
 @pytest.fixture
-def run(tmp_path, capsys):
-    """Run a suite that is a line of sh: ((passed, failed), what the terminal shows)."""
+def suites(tmp_path):
+    """tests/run as a module."""
     loader = SourceFileLoader("suites", str(RUN))
     module = module_from_spec(spec_from_loader("suites", loader))
     loader.exec_module(module)
     module.BUILD = tmp_path
+    return module
 
+
+@pytest.fixture
+def run(suites, capsys):
+    """Run a suite that is a line of sh: ((passed, failed), what the terminal shows)."""
     def once(line):
-        sums = module.run("name", ["sh", "-c", line])
+        sums = suites.run("name", ["sh", "-c", line])
         return sums, capsys.readouterr().out
     return once
 
@@ -45,3 +51,26 @@ def test_what_was_not_run_is_said_though_nothing_failed(run):
 def test_words_of_a_failed_suite_are_shown(run):
     assert "    the reason" in run("echo the reason; echo 1 passed, 1 failed; exit 1")[1]
     assert "the reason" not in run("echo the reason; echo 1 passed, 0 failed")[1]
+
+
+def test_a_suite_of_the_host_runs_beside_the_others_and_yields(suites, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)  # each waits for the other to open it
+    table = {"host": ["sh", "-c", f"echo $(nice) >{fifo}; echo 1 passed, 0 failed"],
+             "guest": ["sh", "-c", f"read nice <{fifo}; echo $nice passed, 2 failed; exit 1"]}
+    assert sorted(suites.run_all(table, list(table))) == [(1, 0), (19, 2)]
+
+
+def test_ctrl_c_ends_what_runs_beside(suites, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    ended = tmp_path / "ended"
+    began = tmp_path / "began"
+    os.mkfifo(began)
+    table = {"host": ["sh", "-c", f"trap 'echo >{ended}; exit 1' TERM; echo >{began}; sleep 100 & wait"],
+             "guest": []}
+    suites.run_command = lambda *_: began.read_text() and interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        suites.run_all(table, list(table))
+    assert ended.exists()
