@@ -2,7 +2,7 @@
 /*
  * Hostile block backends, a case each. Which cases of it there are: tests/hostile/README.md. What
  * all have in common is at the head of blk.c; the cases of single answers, indices and pages are
- * the tests hostile_... of tests/host/test_blkfront.c.
+ * the tests hostile_... of tests/host/test_blkfront_hostile.c.
  */
 #include <string.h>
 #include "tests/host/fakexen.h"
