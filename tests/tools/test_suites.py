@@ -53,11 +53,11 @@ def test_words_of_a_failed_suite_are_shown(run):
     assert "the reason" not in run("echo the reason; echo 1 passed, 0 failed")[1]
 
 
-def test_a_suite_of_the_host_runs_beside_the_others_and_yields(suites, tmp_path):
+def test_some_suites_run_beside_the_others_and_yield(suites, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)  # each waits for the other to open it
     table = {"host": ["sh", "-c", f"echo $(nice) >{fifo}; echo 1 passed, 0 failed"],
-             "guest": ["sh", "-c", f"read nice <{fifo}; echo $nice passed, 2 failed; exit 1"]}
+             "system": ["sh", "-c", f"read nice <{fifo}; echo $nice passed, 2 failed; exit 1"]}
     assert sorted(suites.run_all(table, list(table))) == [(1, 0), (19, 2)]
 
 
@@ -69,7 +69,7 @@ def test_ctrl_c_ends_what_runs_beside(suites, tmp_path):
     began = tmp_path / "began"
     os.mkfifo(began)
     table = {"host": ["sh", "-c", f"trap 'echo >{ended}; exit 1' TERM; echo >{began}; sleep 100 & wait"],
-             "guest": []}
+             "system": []}
     suites.run_command = lambda *_: began.read_text() and interrupted()
     with pytest.raises(KeyboardInterrupt):
         suites.run_all(table, list(table))

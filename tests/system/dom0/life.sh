@@ -136,17 +136,27 @@ leftovers() {
     losetup -a
 }
 
+# one_life N ROUND DISK: some are grown-up when they go, the others die in any state of their devices.
+one_life() {
+    create "life$1" netserver "vif=['mac=00:16:3e:00:01:8$1,bridge=xenbr0,ip=10.8.0.8$1']" "disk=['phy:$3,xvda,w']"
+    [ $(($2 % 5)) != 0 ] || await says "life$1" serving
+    xl destroy "life$1"
+}
+
+new_disk() {
+    truncate -s 8M "$1"
+    losetup --find --show "$PWD/$1"
+}
+
 test_fifty_lives_leave_nothing() {
-    truncate -s 8M scratch
-    loop=$(losetup --find --show "$PWD/scratch")
-    i=0
-    while [ $i -le 50 ]; do
-        create lives netserver "$vif" "disk=['phy:$loop,xvda,w']"
-        # Some are grown-up when they go, the others die in any state of their devices.
-        [ $((i % 5)) != 0 ] || await says lives serving
-        xl destroy lives
-        [ $i != 0 ] || { sleep 2; leftovers >before; free=$(xl info free_memory); }
-        i=$((i + 1))
+    first=$(new_disk first) second=$(new_disk second)
+    round=0
+    while [ $round -le 25 ]; do
+        one_life 1 $round "$first" &
+        one_life 2 $((round + 1)) "$second"
+        wait $!
+        [ $round != 0 ] || { sleep 2; leftovers >before; free=$(xl info free_memory); }
+        round=$((round + 1))
     done
     same() { leftovers >after; cmp before after; }
     LIMIT=60
