@@ -5,6 +5,7 @@ All channels are socket pairs made here and handed over as descriptors, so
 there are no socket files to clean up or to collide.  QEMU dies with this
 process, whatever kills it.
 """
+import contextlib
 import json
 import os
 import select
@@ -62,6 +63,13 @@ def boot(xen, xen_options, modules):
     return ["-kernel", str(xen), "-append", xen_options, "-initrd", initrd]
 
 
+def be_as_nice(pid):
+    """Linux may take a session for a group of its own, whose niceness is 0
+    whatever its processes have: (pid), of a new one, gets ours."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/autogroup", "w") as group:
+        group.write(str(os.nice(0)))
+
+
 class Qemu:
     """A running QEMU with its serial line, control and terminal sockets."""
 
@@ -86,6 +94,7 @@ class Qemu:
         for other in theirs:
             other.close()
         self.pid = self.process.pid
+        be_as_nice(self.pid)
 
     def alive(self):
         return self.process.poll() is None
