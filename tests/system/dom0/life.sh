@@ -149,7 +149,8 @@ new_disk() {
 }
 
 test_fifty_lives_leave_nothing() {
-    first=$(new_disk first) second=$(new_disk second)
+    first=$(new_disk first)
+    second=$(new_disk second)
     round=0
     while [ $round -le 25 ]; do
         one_life 1 $round "$first" &
