@@ -197,9 +197,11 @@ def test_a_single_round_may_differ_by_what_its_samples_differ_by():
     assert change([100] * 900 + [200] * 100, [200] * 1000) == (0.24, "WORSE")
 
 
-def test_round_trips_have_two_lengths():
-    old, new = (collected((1, "ours", line("net.tcp.rtt.64", value))) for value in (100, 131))
-    assert list(suite.compare(old, new))[0][-1] == ""
+@pytest.mark.parametrize("name, verdict", [("net.tcp.rtt.64", ""), ("blk.write.512.d8.iops", ""), ("disk.rand32", ""),
+                                           ("thread.switch", "WORSE")])
+def test_what_goes_through_dom0_falls_into_step_in_more_than_one_way(name, verdict):
+    old, new = (collected((1, "ours", line(name, value))) for value in (100, 142))
+    assert list(suite.compare(old, new))[0][-1] == verdict
 
 
 def test_the_comparison_is_a_table_to_paste():
