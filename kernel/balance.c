@@ -21,8 +21,7 @@ struct cpumask sched_idle_cpus;
 /* (offered) is said before the claim, so that the CPU cannot get other work without knowing. */
 struct runq *sched_claim_idle(const struct thread *t, bool offered)
 {
-    cpumask_for_each(cpu, &sched_idle_cpus)
-    {
+    cpumask_for_each (cpu, &sched_idle_cpus) {
         struct runq *q = runq_of_cpu(cpu);
 
         if (!may_run_on(t, q))
@@ -42,8 +41,7 @@ static struct runq *least_urgent(const struct thread *t)
     struct runq *best = NULL;
     unsigned best_prio = PRIO_COUNT;
 
-    cpumask_for_each(cpu, cpus_online())
-    {
+    cpumask_for_each (cpu, cpus_online()) {
         struct runq *q = runq_of_cpu(cpu);
         unsigned prio = load_relaxed(&q->running_prio);
 

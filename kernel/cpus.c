@@ -3,9 +3,10 @@
  * CPUs come and go:
  *
  *   bring up   stages: cache of pages, per-CPU block, event queues, timer, interrupts, run queue
- *              (each once, kept for ever) -> takes threads -> the host starts it -> its idle thread says that it is here
- *   take down  takes no more threads -> its idle thread stops it -> the host says that it is down ->
- *              whoever asked for it moves what it had to other CPUs
+ *              (each once, kept for ever) -> takes threads -> the host starts it -> its idle
+ *              thread says that it is here
+ *   take down  takes no more threads -> its idle thread stops it -> the host says that it is
+ *              down -> whoever asked for it moves what it had to other CPUs
  *
  * A CPU that is down cannot object, and so nothing about moving its threads, timers and ports
  * needs its help. One that comes back goes on inside cpus_leave, where it stopped.
@@ -14,10 +15,10 @@
  * called; (park) is never delivered, a CPU that waits for a spinlock polls it.
  *
  * I1 Only the holder of (hotplug) changes which CPUs are online.
- * I3 Who takes a CPU out of (here) has decided: the CPU itself that it stops, whatever happens, or who
- *    told it so and had no answer, that it goes on.
  * I2 A request of cpus_call lies on its caller's stack; the caller returns only after it took the
  *    request's lock, whose holder was the last to touch it.
+ * I3 Who takes a CPU out of (here) has decided: the CPU itself that it stops, whatever happens, or
+ *    who told it so and had no answer, that it goes on.
  */
 #include "kernel/cpus.h"
 
@@ -334,8 +335,8 @@ void cpus_init(void)
 #define PARK_NS (2 * NSEC_PER_MSEC)
 #define PATIENCE 4 /* parks before a claim */
 
-/* Sleep until somebody unlocks (l). An unlock that looked for us just before we came does not wake us:
- * that costs PARK_NS. */
+/* Sleep until somebody unlocks (l). An unlock that looked for us just before we came does not wake
+ * us: that costs PARK_NS. */
 static void park(struct cpu *me, struct spinlock *l)
 {
     store_release(&me->wanted, l);

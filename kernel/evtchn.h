@@ -49,8 +49,8 @@ int evtchn_set_cpu(port_t port, unsigned cpu) MUST_CHECK;
  * interrupts wait for it. */
 void evtchn_cpu_evacuate(unsigned cpu);
 
-/* A port that is never delivered: (cpu) sleeps in evtchn_poll until somebody notifies it, also before
- * the call, or until (deadline). 0 or -errno as above. */
+/* A port that is never delivered: (cpu) sleeps in evtchn_poll until somebody notifies it, also
+ * before the call, or until (deadline). 0 or -errno as above. */
 int evtchn_open_poll(unsigned cpu, port_t *out) MUST_CHECK;
 /* Upcalls masked. */
 void evtchn_poll(port_t port, nsec_t deadline);

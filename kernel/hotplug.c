@@ -26,7 +26,8 @@ static void bring_up(unsigned cpu)
     int rc = cpus_bring_up(cpu);
 
     if (rc != 0 && log_allowed(&limit))
-        log_warn("cpus: CPU %u does not start: %d; the domain goes on with %u", cpu, rc, cpus_count());
+        log_warn("cpus: CPU %u does not start: %d; the domain goes on with %u", cpu, rc,
+                 cpus_count());
 }
 
 static void take_down(unsigned cpu)

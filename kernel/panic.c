@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Panic: say why, show registers and a backtrace, have every other CPU stop and say where it was, crash
- * the domain so that the toolstack can keep a core. Touches only the console (bounded) and the stack;
- * a panic inside a panic ends at once. Addresses are given as numbers: the lab turns them into
- * names from .debug.
+ * Panic: say why, show registers and a backtrace, have every other CPU stop and say where it was,
+ * crash the domain so that the toolstack can keep a core. Touches only the console (bounded) and
+ * the stack; a panic inside a panic ends at once. Addresses are given as numbers: the lab turns
+ * them into names from .debug.
  *
  * The other CPUs are stopped by an interrupt that nothing masks. Each waits for its turn to print,
  * since nobody holds locks any more; one that does not answer is passed over.
@@ -30,7 +30,7 @@
 #define ANSWER_NS (500 * NSEC_PER_MSEC)
 #define NOBODY CPU_MAX
 
-static unsigned panicking = NOBODY;          /* the CPU that found the bug */
+static unsigned panicking = NOBODY;               /* the CPU that found the bug */
 static unsigned turn = NOBODY, had_turn = NOBODY; /* of the stopped ones */
 
 static void print_backtrace(const uintptr_t *pc, size_t n)

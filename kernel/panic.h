@@ -10,8 +10,8 @@
 /* As panic, with the registers of the code that was interrupted. */
 NORETURN void panic_at(const struct regs *regs, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Called by arch_cpu_interrupt's handler with what it interrupted: does not return when the domain is in
- * a panic of another CPU, which then prints (regs); else false. */
+/* Called by arch_cpu_interrupt's handler with what it interrupted: does not return when the domain
+ * is in a panic of another CPU, which then prints (regs); else false. */
 bool panic_stopped(const struct regs *regs);
 
 /* Called when a stack protector finds its canary gone. */

@@ -31,8 +31,8 @@ struct waiter {
 #define waitq_init(q) waitq_init_tagged((q), LOCK_TAG)
 void waitq_init_tagged(struct waitq *q, struct lock_tag tag);
 
-/* Used by wait_until and cond_wait only. Entering twice is harmless. waitq_leave: was it woken since it
- * entered last? */
+/* Used by wait_until and cond_wait only. Entering twice is harmless. waitq_leave: was it woken
+ * since it entered last? */
 void waitq_enter(struct waitq *q, struct waiter *w);
 int waitq_sleep(nsec_t deadline);
 bool waitq_leave(struct waitq *q, struct waiter *w);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The smallest appliance: print, show the arguments, exit. An argument that is a number is the status. */
+/* The smallest appliance: print, show the arguments, exit. An argument that is a number is the
+ * status. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * CPUs as Xen sees them: a block of ours for each (a page, in which Xen writes vcpu_info and runstate),
- * an entry state to start from, and the hypercalls that start and stop them (xen/vcpu.h).
+ * CPUs as Xen sees them: a block of ours for each (a page, in which Xen writes vcpu_info and
+ * runstate), an entry state to start from, and the hypercalls that start and stop them
+ * (xen/vcpu.h).
  *
  *      CPU 0                        others
  *      pcpu_boot                    arch_cpu_prepare      block, event stack, vcpu_info
  *      pcpu_entries                 arch_cpu_start        VCPUOP_initialise, VCPUOP_up
  *      pcpu_register                secondary_main        entries, features, kernel_cpu_main
- *                                   arch_cpu_stop         VCPUOP_down; the next VCPUOP_up returns from it
+ *                                   arch_cpu_stop         VCPUOP_down, returns by VCPUOP_up
  *
- * vcpu_info is registered while the vCPU is down: a running one can be registered only by itself. Above
- * 32 vCPUs there is no other place for it.
+ * vcpu_info is registered while the vCPU is down: a running one can be registered only by itself.
+ * Above 32 vCPUs there is no other place for it.
  */
 #include "arch/x86/pcpu.h"
 

@@ -11,8 +11,8 @@ void pcpu_boot(void *event_stack_top);
 /* The block of a CPU that was prepared, or NULL. Any context. */
 struct pcpu *pcpu_of(unsigned cpu);
 
-/* Tell Xen where (cpu)'s vcpu_info and runstate lie, once, before it runs or (CPU 0) when page tables
- * are final. A refusal is a panic for CPU 0 and -errno for others. */
+/* Tell Xen where (cpu)'s vcpu_info and runstate lie, once, before it runs or (CPU 0) when page
+ * tables are final. A refusal is a panic for CPU 0 and -errno for others. */
 int pcpu_register(struct pcpu *cpu);
 
 /* On every CPU itself: where exceptions, events and NMIs enter. */

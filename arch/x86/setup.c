@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From Xen's entry state to kernel_main: the first CPU's block and entries, page tables, shared info,
- * and what start_info says as struct bootinfo.
+ * From Xen's entry state to kernel_main: the first CPU's block and entries, page tables, shared
+ * info, and what start_info says as struct bootinfo.
  */
 #include "arch/x86/setup.h"
 #include <arch/boot.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * disk SECONDS: what bench/apps/blkbench does, on Linux: direct transfers of /dev/xvda with io_submit
- * and io_getevents and nothing else, so that no tool's own cost counts against Linux.
+ * disk SECONDS: what bench/apps/blkbench does, on Linux: direct transfers of /dev/xvda with
+ * io_submit and io_getevents and nothing else, so that no tool's own cost counts against Linux.
  */
 #define _GNU_SOURCE 1
 #include <err.h>

@@ -95,7 +95,7 @@ struct fake_net {
     uint8_t group[64][6];        /* multicast that it lets through */
     unsigned nr_groups, groups_max;
     unsigned nr_group_notes; /* adding or removing one, in all lives */
-    unsigned nr_sent;            /* frames from the guest; the last one: */
+    unsigned nr_sent;        /* frames from the guest; the last one: */
     struct fake_frame last;
     void (*on_frame)(struct fake_net *net); /* sees each, NULL: nobody does */
     /* Kept mappings. */

@@ -43,14 +43,14 @@ TEST(cpumask, visits_each_once_in_order)
     struct cpumask m = set_of_some(), none = {{0}};
     size_t n = 0;
 
-    cpumask_for_each(cpu, &m)
-    {
+    cpumask_for_each (cpu, &m) {
         CHECK(n < ARRAY_SIZE(some));
         CHECK_EQ(cpu, some[n]);
         n++;
     }
     CHECK_EQ(n, ARRAY_SIZE(some));
-    cpumask_for_each(cpu, &none) CHECK(cpu == CPU_MAX);
+    cpumask_for_each (cpu, &none)
+        CHECK(cpu == CPU_MAX);
 }
 
 TEST(cpumask, finds_the_next_from_anywhere)

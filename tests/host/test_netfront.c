@@ -2,13 +2,11 @@
 /* frontends/netfront opens a vif: what the two sides tell each other, and what is refused. */
 #include "tests/host/netrig.h"
 
-#include "kernel/time.h"
 #include "kernel/grant.h"
+#include "kernel/time.h"
 #include "lib/base/errno.h"
 #include "tests/host/hostarch.h"
 #include "tests/host/test.h"
-
-/* ---- opening ---- */
 
 TEST(netfront, open_tells_the_backend_what_it_needs)
 {

@@ -3,14 +3,12 @@
 #include "tests/host/netrig.h"
 
 #include <string.h>
+#include "kernel/grant.h"
 #include "kernel/page.h"
 #include "kernel/time.h"
-#include "kernel/grant.h"
 #include "lib/base/errno.h"
 #include "tests/host/hostarch.h"
 #include "tests/host/test.h"
-
-/* ---- a hostile backend ---- */
 
 /* The device is out of service, everybody was told, and it closes. */
 static void expect_broken(const char *why)

@@ -3,8 +3,8 @@
 #include "tests/host/netrig.h"
 
 #include "frontends/common/xenbus.h"
-#include "kernel/time.h"
 #include "kernel/grant.h"
+#include "kernel/time.h"
 #include "lib/base/errno.h"
 #include "tests/host/hostarch.h"
 #include "tests/host/test.h"

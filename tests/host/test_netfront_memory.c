@@ -2,9 +2,9 @@
 /* frontends/netfront with too few pages, or too few grants. */
 #include "tests/host/netrig.h"
 
+#include "kernel/grant.h"
 #include "kernel/page.h"
 #include "kernel/time.h"
-#include "kernel/grant.h"
 #include "lib/base/errno.h"
 #include "tests/host/hostarch.h"
 #include "tests/host/test.h"

@@ -4,12 +4,10 @@
 
 #include <string.h>
 #include "kernel/cpumask.h"
-#include "kernel/time.h"
 #include "kernel/grant.h"
+#include "kernel/time.h"
 #include "tests/host/hostarch.h"
 #include "tests/host/test.h"
-
-/* ---- several queues ---- */
 
 #define LARGE 32768 /* pages: enough for eight queues */
 

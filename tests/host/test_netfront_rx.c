@@ -6,8 +6,6 @@
 #include "tests/host/hostarch.h"
 #include "tests/host/test.h"
 
-/* ---- reception ---- */
-
 TEST(netfront, hands_up_a_page_without_copying)
 {
     begin_vif();

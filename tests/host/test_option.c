@@ -80,10 +80,12 @@ TEST(option, has_nothing_from_an_empty_line)
 
 TEST(option, names_a_word_that_it_does_not_know_and_those_that_it_does)
 {
-    option_init("paravane.log=debug paravane.resched-always paravane.stack=64 paravane.log", "prog");
+    option_init("paravane.log=debug paravane.resched-always paravane.stack=64 paravane.log",
+                "prog");
     CHECK(!host_logged("ignored"));
     option_init("paravane.lgo=debug", "prog");
-    CHECK(host_logged("paravane.lgo=debug is ignored; after paravane. these are known: log stack "));
+    CHECK(
+        host_logged("paravane.lgo=debug is ignored; after paravane. these are known: log stack "));
     option_init("paravane.lo", "prog");
     CHECK(host_logged("paravane.lo is ignored"));
     option_init("paravane.=1", "prog");

@@ -2,14 +2,15 @@
 /*
  * The other side of the system tests: a client in dom0, and the judge of disks on the host.
  *
- *   peer http ADDRESS PATH FILE CONNECTIONS REQUESTS   all connections open before the first request;
- *                                                      every body is compared with FILE
- *   peer trickle ADDRESS PORT CONNECTIONS BYTES        each byte a segment of its own, to somebody who
- *                                                      does not read; holds the connections until
- *                                                      it is killed
+ *   peer http ADDRESS PATH FILE CONNECTIONS REQUESTS   all connections open before the first
+ *                                                      request; every body is compared with FILE
+ *   peer trickle ADDRESS PORT CONNECTIONS BYTES        each byte a segment of its own, to somebody
+ *                                                      who does not read; holds the connections
+ *                                                      until it is killed
  *   peer stream ADDRESS PORT BYTES CONNECTIONS         to the guest and back, every word checked
  *   peer udp ADDRESS PORT COUNT SIZE WINDOW            echo; what was lost is counted
- *   peer disk FILE                                     blocks that blkverify wrote: the sum of versions
+ *   peer disk FILE                                     blocks that blkverify wrote: the sum of
+ *                                                      versions
  *
  * The last line tells the numbers; the status is 0 when nothing was wrong.
  */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * The Linux side of what pvbench measures in a kernel: the same things, done by the kernel's own
- * functions, between the same time stamps. It judges nothing: "NAME ROUNDS" written to /proc/pvbench runs a
- * probe, reading gives its samples in ticks, ROUNDS for each of its series one series after the other. The
- * statistics are those of pvbench itself (bench/linux/pvbench), in user space. "mark NUMBER" puts the number
- * into Xen's trace (apps/pvbench/probe.h).
+ * functions, between the same time stamps. It judges nothing: "NAME ROUNDS" written to its file
+ * /proc/pvbench runs a probe, reading gives its samples in ticks, ROUNDS for each of its series one
+ * series after the other. The statistics are those of pvbench itself (bench/linux/pvbench), in user
+ * space. "mark NUMBER" puts the number into Xen's trace (apps/pvbench/probe.h).
  *
  * For the lab only: whoever can write to the file can crash the kernel.
  */
@@ -379,7 +379,7 @@ static int yield_for_ever(void *arg)
 	return 0;
 }
 
-/* Whoever measures has the same real-time priority. There and back: half of it is counted outside. */
+/* Whoever measures has the same real-time priority. There and back: half of it counts outside. */
 static int thread_switch(unsigned int n, unsigned long arg)
 {
 	struct task_struct *t = kthread_create_on_cpu(yield_for_ever, NULL, 0, "pvbench/%u");

@@ -33,7 +33,7 @@ struct pcpu {
     bool in_event;
     void *event_stack_top;
     unsigned id;
-    uintptr_t tls; /* FS base now */
+    uintptr_t tls;       /* FS base now */
     uint64_t hypercalls; /* made on this CPU */
     struct vcpu_info info __attribute__((aligned(64)));
     struct vcpu_runstate_info runstate __attribute__((aligned(64)));

@@ -6,10 +6,10 @@
  *   0x0000000008000000  P2M: the pfn -> machine frame list, 8 bytes a page. The domain builder puts
  *                       the boot list here (INIT_P2M, below the direct map or libxc ignores it); we
  *                       extend it to the static maximum in place. 898 MiB = 449 GiB of RAM
- *   0x0000000040200000  DIRECT MAP: DIRECT_MAP_BASE + pfn * 4096. The image is its first part (small
- *                       code model: below 2 GiB); it goes on up to 511 GiB of RAM. The odd
- *                       2 MiB are on purpose: the builder maps up to a multiple of 4 MiB, so a small
- *                       image needs only 2 MiB of memory mapped before it starts
+ *   0x0000000040200000  DIRECT MAP: DIRECT_MAP_BASE + pfn * 4096. The image is its first part
+ *                       (small code model: below 2 GiB); it goes on up to 511 GiB of RAM. The
+ *                       odd 2 MiB are on purpose: the builder maps up to a multiple of 4 MiB, so
+ *                       a small image needs only 2 MiB of memory mapped before it starts
  *   0x0000008000000000  MEMMAP: struct page of every page of RAM
  *   0x0000010000000000  VMAP:   demand-mapped area: thread stacks, large allocations
  *   0x0000018000000000  WINDOW: shared info, grant-table frames, foreign pages

@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 struct arch_thread {
-    void *rsp;      /* callee-saved registers lie there */
-    uintptr_t tls;  /* FS base */
-    void *fpu;      /* XSAVE or FXSAVE area */
-    bool fpu_full;  /* the area holds everything (preempted), else only the two words do */
+    void *rsp;     /* callee-saved registers lie there */
+    uintptr_t tls; /* FS base */
+    void *fpu;     /* XSAVE or FXSAVE area */
+    bool fpu_full; /* the area holds everything (preempted), else only the two words do */
     uint16_t x87_cw;
     uint32_t mxcsr;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* THE CONTRACT, exceptions: by default each is a crash with a report; measurements and tests hook them. */
+/* THE CONTRACT, exceptions: by default each is a crash with a report; measurements and tests hook
+ * them. */
 #ifndef ARCH_TRAP_H
 #define ARCH_TRAP_H
 

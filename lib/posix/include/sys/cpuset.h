@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sets of CPUs, for pthread_setaffinity_np and its like. A bit for each CPU that the kernel could run. */
+/* Sets of CPUs, for pthread_setaffinity_np and its like. A bit for each CPU that the kernel could
+ * run. */
 #ifndef _SYS_CPUSET_H_
 #define _SYS_CPUSET_H_
 
