@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a domain asked of Xen, counted in what xentrace wrote: from outside, so by the same method for every guest.
+"""What a domain asked of Xen and how long the machine was at work meanwhile, by what xentrace wrote: from outside, so
+by the same method for every guest.
 
 Xen records each hypercall of a PV domain with the CPU and the time, but not the domain; that is whoever the
 scheduler, which is recorded too, last put on this CPU. pvbench leaves marks in the record (platform_mark) where the
@@ -21,6 +22,7 @@ HYPERCALL, SUBCALL = 0x0020100d, 0x0020200e
 NUMBER = 0x000fffff  # of the hypercall; above are bits that say which arguments follow
 VCPU_OP, IRET, MULTICALL = 24, 23, 13
 IS_UP = 3
+IDLE = 0x7fff  # the domain that runs where nobody has anything to do
 MARK_BEGIN, MARK_END, MARK = 0xb0000000, 0xe0000000, 0xf0000000
 
 
@@ -60,28 +62,42 @@ def starts(event):
     return event & ~STATES == RUNSTATE and event & 0x30 == 0
 
 
-def hypercalls(data):
-    """{number of the run: {number of a hypercall: how often}} of the domain that left the marks. What a multicall
-    holds is no further way into Xen: it counts as one, and its parts as (MULTICALL, number). Nothing can be said of
-    a run (None) without an end, or during which Xen had no room for records on some CPU."""
-    runs, domain_of, lost = {}, {}, []
-    run = domain = begin = None
+class Run:
+    """Between a beginning and an end. (counts) is {number of a hypercall: how often}; what a multicall holds is no
+    further way into Xen: it counts as one, and its parts as (MULTICALL, number). (busy) are the ticks in which some CPU
+    ran some domain: where the time is the number of instructions, all that the whole machine executed."""
+
+    def __init__(self, domain, begin):
+        self.domain, self.begin, self.end = domain, begin, None
+        self.counts, self.busy = collections.Counter(), 0
+
+
+def runs(data):
+    """{number of a run: Run} of the domain that left the marks. Nothing can be said of a run (None) without an end, or
+    during which Xen had no room for records on some CPU."""
+    found, domain_of, lost = {}, {}, []
+    run, before = None, 0
     for time, cpu, event, words in records(data):
+        if run is not None and any(domain != IDLE for domain in domain_of.values()):
+            run.busy += time - before
+        before = time
         mark = mark_in(event, words)
         if starts(event):
             domain_of[cpu] = words[0] >> 16
         elif event == LOST:
             lost.append((words[2] | words[3] << 32, time))
         elif mark is not None and mark & MARK == MARK_BEGIN:
-            run, domain, begin, counts = mark & ~MARK, domain_of.get(cpu), time, collections.Counter()
-            runs[run] = None
+            run = found[mark & ~MARK] = Run(domain_of.get(cpu), time)
         elif mark is not None and run is not None:
-            runs[run] = (begin, time, counts) if domain is not None else None
-            run = None
-        elif event in (HYPERCALL, SUBCALL) and run is not None and domain_of.get(cpu) == domain:
+            run.end, run = time, None
+        elif event in (HYPERCALL, SUBCALL) and run is not None and domain_of.get(cpu) == run.domain:
             number = words[0] & NUMBER
-            counts[number if event == HYPERCALL else (MULTICALL, number)] += 1
-    return {number: None if found is None or overlaps(found[:2], lost) else found[2] for number, found in runs.items()}
+            run.counts[number if event == HYPERCALL else (MULTICALL, number)] += 1
+    return {number: run if is_whole(run, lost) else None for number, run in found.items()}
+
+
+def is_whole(run, lost):
+    return run.domain is not None and run.end is not None and not overlaps((run.begin, run.end), lost)
 
 
 def overlaps(time, others):

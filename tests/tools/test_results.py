@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """bench/results.py and bench/report: from what pvbench says to the results, the comparison and the page."""
-import collections
 import html.parser
 import json
 import pathlib
@@ -12,6 +11,7 @@ import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "bench"))
+import hypercalls  # noqa: E402
 import results as suite  # noqa: E402
 
 SOURCES = [f"apps/pvbench/{name}.c" for name in "main run report hist floor net malloc scale".split()]
@@ -132,29 +132,45 @@ def test_structure_of_the_results():
 def test_targets_take_the_side_they_name():
     found = collected((1, "ours", line("hypercall.null", 126)), (1, "ours", line("hypercall.unknown", 120)),
                       (1, "ours", line("thread.switch", 60)), (1, "linux", line("thread.switch", 100)))
-    known = {text: (value, limit) for text, value, limit in suite.targets(found) if value is not None}
+    known = {text: (value, limit) for text, value, limit, _ in suite.targets(found) if value is not None}
     assert known == {"hypercall.null / hypercall.unknown": (1.05, 1.05), "thread.switch / Linux": (0.6, 0.5)}
 
 
 def test_a_target_that_was_not_measured_is_named_as_such(page):
     assert re.search(r"net\.udp\.out\.64\.hypercalls / Linux</td><td>at most 1\.00</td><td class=small>not measured", page)
-    assert len(list(suite.targets({"probes": []}))) == len(suite.TARGETS)
+    assert len(list(suite.targets({"probes": []}))) == len(suite.TARGETS) + len(suite.AT_LEAST)
+
+
+def traced(counts, busy):
+    run = hypercalls.Run(7, 0)
+    run.counts.update(counts)
+    run.busy = busy
+    return run
+
+
+def test_some_targets_are_the_least_that_is_wanted():
+    found = collected((1, "ours", line("net.tcp.in", 140, unit="Mbit/s", better="higher")),
+                      (1, "linux", line("net.tcp.in", 100, unit="Mbit/s", better="higher")))
+    known = [target for target in suite.targets(found) if target[1] is not None]
+    assert known == [("net.tcp.in / Linux", 1.4, 1.5, True)]
+    assert suite.is_missed(1.4, 1.5, True) and not suite.is_missed(1.6, 1.5, True)
+    assert not suite.is_missed(0.9, 1.0, False) and suite.is_missed(1.1, 1.0, False)
 
 
 def test_an_operation_takes_what_xen_saw_and_what_the_guest_heard():
     counted = line("blk.read.4k.d32", 5, run=1, ops=100, events_per_op=0.25, hypercalls_per_op=0.5)
-    found = collected(*suite.per_operation(1, "ours", counted, collections.Counter({32: 40, 29: 10, 23: 7, (13, 1): 90})),
-                      *suite.per_operation(1, "linux", counted, collections.Counter({32: 100})))
+    found = collected(*suite.per_operation(1, "ours", counted, traced({32: 40, 29: 10, 23: 7, (13, 1): 90}, 5000), 2.0),
+                      *suite.per_operation(1, "linux", counted, traced({32: 100}, 20000), 1.0))
     assert {probe["name"]: (probe["unit"], probe["ours"]["p50"], probe["linux"]["p50"]) for probe in found["probes"]} == {
         "blk.read.4k.d32.hypercalls": ("per request", 0.5, 1), "blk.read.4k.d32.irets": ("per request", 0.07, 0),
-        "blk.read.4k.d32.events": ("per request", 0.25, 0.25)}
-    assert ("blk.read.4k.d32.hypercalls / Linux", 0.5, 1.0) in list(suite.targets(found))
+        "blk.read.4k.d32.machine": ("ns per request", 100, 200), "blk.read.4k.d32.events": ("per request", 0.25, 0.25)}
+    assert ("blk.read.4k.d32.hypercalls / Linux", 0.5, 1.0, False) in list(suite.targets(found))
 
 
 def test_without_a_trace_only_events_are_known():
-    records = list(suite.per_operation(1, "linux", line("net.udp.pps.64", 5, ops=4, events_per_op=0.5), None))
+    records = list(suite.per_operation(1, "linux", line("net.udp.pps.64", 5, ops=4, events_per_op=0.5), None, 1))
     assert [found["name"] for _, _, found in records] == ["net.udp.pps.64.events"]
-    assert not list(suite.per_operation(1, "linux", line("net.udp.pps.64", 5, ops=0), None))
+    assert not list(suite.per_operation(1, "linux", line("net.udp.pps.64", 5, ops=0), None, 1))
 
 
 def test_worse_than_linux_is_said_beyond_noise_and_whatever_is_better():
