@@ -65,11 +65,19 @@ def starts(event):
 class Run:
     """Between a beginning and an end. (counts) is {number of a hypercall: how often}; what a multicall holds is no
     further way into Xen: it counts as one, and its parts as (MULTICALL, number). (busy) are the ticks in which some CPU
-    ran some domain: where the time is the number of instructions, all that the whole machine executed."""
+    ran some domain, (own) the share of the one that left the marks, Xen's work for it included. Where the time is the
+    number of instructions these are the instructions of all and of this domain: CPUs that run at once take turns."""
 
     def __init__(self, domain, begin):
         self.domain, self.begin, self.end = domain, begin, None
-        self.counts, self.busy = collections.Counter(), 0
+        self.counts, self.busy, self.own = collections.Counter(), 0, 0
+
+    def passes(self, ticks, running):
+        """Meanwhile each CPU ran one of (running)."""
+        at_work = [domain for domain in running if domain != IDLE]
+        if at_work:
+            self.busy += ticks
+            self.own += ticks * at_work.count(self.domain) / len(at_work)
 
 
 def runs(data):
@@ -78,8 +86,8 @@ def runs(data):
     found, domain_of, lost = {}, {}, []
     run, before = None, 0
     for time, cpu, event, words in records(data):
-        if run is not None and any(domain != IDLE for domain in domain_of.values()):
-            run.busy += time - before
+        if run is not None:
+            run.passes(time - before, domain_of.values())
         before = time
         mark = mark_in(event, words)
         if starts(event):

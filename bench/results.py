@@ -165,6 +165,7 @@ def per_operation(turn, who, line, run, tick_ns):
         yield figure(turn, who, f"{line['name']}.hypercalls", per, False, round(ways_in(run.counts) / ops, 4))
         yield figure(turn, who, f"{line['name']}.irets", per, False, round(run.counts[IRET] / ops, 4))
         yield figure(turn, who, f"{line['name']}.machine", f"ns {per}", False, round(run.busy * tick_ns / ops, 1))
+        yield figure(turn, who, f"{line['name']}.guest", f"ns {per}", False, round(run.own * tick_ns / ops, 1))
     yield figure(turn, who, f"{line['name']}.events", per, False, line["events_per_op"])
 
 

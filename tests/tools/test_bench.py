@@ -74,11 +74,11 @@ def test_what_xen_wrote_down_becomes_rows_and_what_it_did_not_is_missing(bench, 
     bench.OUT.mkdir()
     (bench.OUT / "trace.1.ours").write_bytes(b"")
     run = bench.hypercalls.Run(7, 0)
-    run.counts[32], run.busy = 5, 300
+    run.counts[32], run.busy, run.own = 5, 300, 100
     monkeypatch.setattr(bench.hypercalls, "runs", lambda data: {1: run})
     figures.take_traces()
     found = {probe["name"]: probe["ours"]["p50"] for probe in figures.suite.results({})["probes"]}
-    assert found == {"blk.read.4k.d32.hypercalls": 0.5, "blk.read.4k.d32.irets": 0, "blk.read.4k.d32.machine": 30,
+    assert found == {"blk.read.4k.d32.hypercalls": 0.5, "blk.read.4k.d32.irets": 0, "blk.read.4k.d32.machine": 30, "blk.read.4k.d32.guest": 10,
                      "blk.read.4k.d32.events": 0.25, "net.udp.out.64.events": 0.25}
     assert figures.missing == ["round 1  ours  net.udp.out.64.hypercalls: not in Xen's trace"]
 

@@ -114,4 +114,6 @@ def test_the_machine_is_busy_while_any_cpu_runs_any_domain():
     data = piece(0, runs(1, GUEST), begin(10), stops(20, GUEST), runs(20, IDLE), stops(50, IDLE), runs(50, GUEST),
                  call(60, EVENT_OP), end(70)) \
         + piece(1, runs(1, IDLE), stops(15, IDLE), runs(15, DOM0), stops(30, DOM0), runs(30, IDLE))
-    assert trace.runs(data)[1].busy == (30 - 10) + (70 - 50)
+    run = trace.runs(data)[1]
+    assert run.busy == (30 - 10) + (70 - 50)
+    assert run.own == (15 - 10) + (20 - 15) / 2 + (70 - 50)

@@ -144,7 +144,7 @@ def test_a_target_that_was_not_measured_is_named_as_such(page):
 def traced(counts, busy):
     run = hypercalls.Run(7, 0)
     run.counts.update(counts)
-    run.busy = busy
+    run.busy, run.own = busy, busy / 4
     return run
 
 
@@ -163,7 +163,8 @@ def test_an_operation_takes_what_xen_saw_and_what_the_guest_heard():
                       *suite.per_operation(1, "linux", counted, traced({32: 100}, 20000), 1.0))
     assert {probe["name"]: (probe["unit"], probe["ours"]["p50"], probe["linux"]["p50"]) for probe in found["probes"]} == {
         "blk.read.4k.d32.hypercalls": ("per request", 0.5, 1), "blk.read.4k.d32.irets": ("per request", 0.07, 0),
-        "blk.read.4k.d32.machine": ("ns per request", 100, 200), "blk.read.4k.d32.events": ("per request", 0.25, 0.25)}
+        "blk.read.4k.d32.machine": ("ns per request", 100, 200),
+        "blk.read.4k.d32.guest": ("ns per request", 25, 50), "blk.read.4k.d32.events": ("per request", 0.25, 0.25)}
     assert ("blk.read.4k.d32.hypercalls / Linux", 0.5, 1.0, False) in list(suite.targets(found))
 
 
