@@ -50,14 +50,15 @@ def test_pvbench(suite, case):
 
 def test_xen_saw_as_many_hypercalls_as_the_guest_counted(suite, directory):
     """What bench/run counts for every guest, against what ours counts itself."""
-    runs = hypercalls.hypercalls((directory / "trace").read_bytes())
+    runs = hypercalls.runs((directory / "trace").read_bytes())
     lines = [json.loads(line) for line in (directory / "host.log").read_text().splitlines() if line.startswith('{"name')]
     counted = {line["run"]: (line["hypercalls_per_op"], line["ops"]) for line in lines if line["ops"]}
     assert len(counted) == 2 and counted.keys() <= runs.keys(), suite.result
     for run, (each, ops) in counted.items():
-        seen = hypercalls.ways_in(runs[run])
+        seen = hypercalls.ways_in(runs[run].counts)
         rounded = 0.0005 * ops  # it is said in three digits; other threads of the guest may have run, too
-        assert abs(seen - each * ops) <= 2 + each * ops / 100 + rounded, (run, seen, each, ops, runs[run])
+        assert abs(seen - each * ops) <= 2 + each * ops / 100 + rounded, (run, seen, each, ops, runs[run].counts)
+        assert 0 < runs[run].own <= runs[run].busy
     assert counted[2][0] * counted[2][1] > 100, "of hypercall.null, which is one each"
 
 
