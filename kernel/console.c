@@ -13,7 +13,8 @@
  * I1 The other end may write any index at any time. -EPROTO from the ring makes us believe its
  *    index once and go on with an empty ring; what was in it is lost, nothing else.
  * I2 No lock is held while waiting, and every wait ends, also with a clock that stands still.
- * I3 After console_break_locks no lock is waited for: one CPU is left, and its words matter more.
+ * I3 After console_break_locks no lock is waited for: the caller has stopped all other CPUs. What
+ *    it writes then is worth waiting for, also when the reader let others wait for nothing.
  * I4 After console_end nothing follows its line, whoever still runs and writes; only panic does.
  *
  * Contexts: console_write, console_drain: any. console_read: threads.
@@ -33,8 +34,9 @@
 #include "lib/base/string.h"
 
 #define COOKED_MAX 128
-#define INPUT_MAX 256       /* power of two */
-#define STALL_PAUSES 200000 /* I2: the bound when the clock does not move */
+#define INPUT_MAX 256                 /* power of two */
+#define LAST_WORDS (2 * NSEC_PER_SEC) /* patience once only one CPU is left */
+#define STALL_PAUSES 20000            /* I2: the bound when the clock does not move */
 
 static bool hypervisor_console;
 static struct xencons_interface *page;
@@ -67,6 +69,7 @@ static irqstate_t lock(struct spinlock *l)
 void console_break_locks(void)
 {
     store_relaxed(&broken, true);
+    store_relaxed(&waited, 0);
 }
 
 void console_get_stats(struct console_stats *result)
@@ -154,13 +157,16 @@ static void pause_writer(void)
 }
 
 /* Wait until (want) bytes fit: false when that took too long. */
-static bool wait_for_room(size_t want, nsec_t timeout)
+static bool wait_for_room(size_t want, nsec_t deadline)
 {
-    nsec_t deadline = clock_read() + timeout;
-    unsigned pauses = 0;
+    nsec_t now, before = 0;
+    unsigned stalled = 0;
 
     while (room() < want) {
-        if (clock_read() >= deadline || ++pauses > STALL_PAUSES) /* I2 */
+        now = clock_read();
+        stalled = now == before ? stalled + 1 : 0;
+        before = now;
+        if (now >= deadline || stalled > STALL_PAUSES) /* I2 */
             return false;
         pause_writer();
     }
@@ -170,10 +176,13 @@ static bool wait_for_room(size_t want, nsec_t timeout)
 static void put_or_drop(const char *text, size_t len, nsec_t patience)
 {
     size_t done = put(text, len);
-    nsec_t so_far = load_relaxed(&waited);
+    nsec_t so_far = load_relaxed(&waited), deadline;
 
-    if (done < len && so_far < patience && wait_for_room(len - done, patience))
-        done += put(text + done, len - done);
+    if (load_relaxed(&broken))
+        patience = MAX(patience, LAST_WORDS);
+    deadline = clock_read() + patience;
+    while (done < len && so_far < patience && wait_for_room(len - done, deadline))
+        done += put(text + done, len - done); /* less, if somebody else waited for it, too */
     store_relaxed(&waited, done < len ? MAX(so_far, patience) : 0);
     if (done < len)
         atomic_add(&stats.dropped, len - done);
@@ -248,7 +257,7 @@ void console_end(const char *line, nsec_t timeout)
     if (page == NULL)
         return;
     (void)cook(text, len, cooked, &made);
-    if (!wait_for_room(made, timeout)) {
+    if (!wait_for_room(made, clock_read() + timeout)) {
         atomic_add(&stats.dropped, made); /* rather than half of it */
         return;
     }
@@ -261,7 +270,7 @@ void console_end(const char *line, nsec_t timeout)
 void console_drain(nsec_t timeout)
 {
     if (page != NULL)
-        (void)wait_for_room(sizeof(page->out), timeout);
+        (void)wait_for_room(sizeof(page->out), clock_read() + timeout);
 }
 
 /* ---- input ---- */

@@ -53,7 +53,9 @@ struct slot {
     uint16_t cpu;
     uint8_t spurious; /* events without work in a row */
     bool rearms;      /* I4 */
-    bool taken, delayed, running;
+    bool taken, delayed;
+    unsigned
+        running; /* CPUs in the handler: after a move the next one may enter before it is left */
 };
 
 /* As a tree, so that few ports take little room: some slots in a row are made when the first of
@@ -367,7 +369,7 @@ void evtchn_unbind(port_t port)
     (void)timer_cancel(&s->timer);
     /* Nobody can start the handler now; one that another CPU started before is short. Pairs with
      * the release in deliver. */
-    while (load_acquire(&s->running))
+    while (load_acquire(&s->running) > 0)
         cpu_relax();
     atomic_sub(&nr_bound, 1);
     close_port(port);
@@ -395,7 +397,8 @@ static bool take(struct slot *s)
         return false;
     }
     abi->clear_pending(s->port); /* I1 */
-    s->taken = s->running = true;
+    s->taken = true;
+    atomic_add(&s->running, 1);
     return true;
 }
 
@@ -421,7 +424,7 @@ static void deliver(port_t port)
     fn(port, arg);
     if (s->rearms)
         evtchn_eoi(port, true); /* I4 */
-    store_release(&s->running, false);
+    atomic_sub(&s->running, 1);
 }
 
 void evtchn_dispatch(void)

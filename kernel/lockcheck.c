@@ -19,6 +19,7 @@
 #include <arch/thread.h>
 #include "kernel/console.h"
 #include "kernel/log.h"
+#include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "lib/base/assert.h"
 #include "lib/base/atomic.h"
@@ -109,9 +110,7 @@ void lock_check_end(void)
 /* Upcalls masked. What follows is the end: nobody else's report may get in between. */
 static void say(const struct lock_class *c, const uintptr_t *calls)
 {
-    lock_check_end();
-    log_break_locks();
-    console_break_locks();
+    panic_take_over();
     log_err("locks: CPU %u, thread %s%s", cpu_id(),
             cpu_current() ? thread_name(cpu_current()) : "(boot)",
             cpu_in_event() ? ", in a handler" : "");

@@ -123,8 +123,8 @@ void log_init(void)
 
 bool log_allowed(struct log_limit *l)
 {
-    nsec_t now = clock_read();
     irqstate_t state = log_lock();
+    nsec_t now = clock_read(); /* not before: (since) would be later than that */
     bool allowed;
 
     if (l->count == 0 || now - l->since >= LIMIT_PERIOD) {

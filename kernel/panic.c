@@ -5,8 +5,9 @@
  * the stack; a panic inside a panic ends at once. Addresses are given as numbers: the lab turns
  * them into names from .debug.
  *
- * The other CPUs are stopped by an interrupt that nothing masks. Each waits for its turn to print,
- * since nobody holds locks any more; one that does not answer is passed over.
+ * First the other CPUs are stopped, by an interrupt that nothing masks: only then are locks broken,
+ * so that nobody is in the console or the log meanwhile. Each waits for its turn to print; one that
+ * does not answer is passed over.
  */
 #include "kernel/panic.h"
 #include <arch/hypercall.h>
@@ -27,10 +28,13 @@
 #define FRAMES_MAX 24
 #define DRAIN_NS (200 * NSEC_PER_MSEC)
 
-#define ANSWER_NS (500 * NSEC_PER_MSEC)
+#define STOP_NS (500 * NSEC_PER_MSEC) /* a vCPU that the host does not run takes no interrupt */
+#define REPORT_NS (10 * NSEC_PER_SEC) /* who reports waits for the console's reader */
 #define NOBODY CPU_MAX
 
 static unsigned panicking = NOBODY;               /* the CPU that found the bug */
+static bool dying;                                /* it says why */
+static struct cpumask stopped;                    /* the others, so far */
 static unsigned turn = NOBODY, had_turn = NOBODY; /* of the stopped ones */
 
 static void print_backtrace(const uintptr_t *pc, size_t n)
@@ -71,6 +75,7 @@ bool panic_stopped(const struct regs *regs)
 {
     if (load_acquire(&panicking) == NOBODY)
         return false;
+    (void)cpumask_add(&stopped, cpu_id());
     while (load_acquire(&turn) != cpu_id())
         cpu_relax();
     report(regs);
@@ -79,39 +84,61 @@ bool panic_stopped(const struct regs *regs)
         cpu_relax();
 }
 
+static void stop_others(void)
+{
+    nsec_t deadline = clock_read() + STOP_NS;
+    unsigned told = 0;
+
+    cpumask_for_each (cpu, cpus_online()) {
+        if (cpu == cpu_id())
+            continue;
+        arch_cpu_interrupt(cpu);
+        told++;
+    }
+    while (cpumask_count(&stopped) < told && clock_read() < deadline)
+        (void)hypercall_sched(SCHEDOP_yield, NULL);
+}
+
+void panic_take_over(void)
+{
+    unsigned nobody = NOBODY;
+
+    if (atomic_cmpxchg(&panicking, &nobody, cpu_id())) {
+        stop_others();
+        lock_check_end();
+        log_break_locks();
+        console_break_locks();
+    }
+    while (load_relaxed(&panicking) != cpu_id()) /* our report will come soon, from here */
+        cpu_relax();
+}
+
 static void let_others_report(void)
 {
-    cpumask_for_each (cpu, cpus_online())
-        if (cpu != cpu_id())
-            arch_cpu_interrupt(cpu);
     cpumask_for_each (cpu, cpus_online()) {
-        nsec_t deadline = clock_read() + ANSWER_NS;
+        nsec_t deadline = clock_read() + REPORT_NS;
 
         if (cpu == cpu_id())
             continue;
+        if (!cpumask_has(&stopped, cpu)) {
+            log_err("CPU %u does not answer", cpu);
+            continue;
+        }
         store_release(&turn, cpu);
         while (load_acquire(&had_turn) != cpu && clock_read() < deadline)
             cpu_relax();
-        if (load_acquire(&had_turn) != cpu)
-            log_err("CPU %u does not answer", cpu);
     }
 }
 
 static NORETURN void die(const struct regs *regs, const char *fmt, va_list ap)
 {
-    unsigned nobody = NOBODY;
     char text[256];
 
     irq_save();
-    if (!atomic_cmpxchg(&panicking, &nobody, cpu_id())) {
-        if (nobody == cpu_id())
-            hypercall_shutdown(SHUTDOWN_crash);
-        for (;;) /* its report will come soon, from here */
-            cpu_relax();
-    }
-    lock_check_end();
-    log_break_locks();
-    console_break_locks();
+    panic_take_over();
+    if (dying)
+        hypercall_shutdown(SHUTDOWN_crash);
+    dying = true;
     vformat(text, sizeof(text), fmt, ap);
     log_err("panic: %s", text);
     report(regs);

@@ -163,7 +163,7 @@ int thread_block(nsec_t deadline)
     irqstate_t irq = irq_save();
     struct runq *q = runq_here();
 
-    ASSERT(cpu_preempt_count() == 0 && !cpu_in_event());
+    ASSERT(cpu_preempt_count() == 0 && !cpu_in_event() && me != q->idle);
     lock_may_block();
     spin_lock_masked(&q->lock);
     me->timed_out = false;

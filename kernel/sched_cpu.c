@@ -119,7 +119,10 @@ NORETURN void thread_idle(void)
     for (;;) {
         struct runq *q;
 
+        preempt_disable(); /* what is said of a dead thread may meet a full console: idle never
+                              waits */
         thread_reap();
+        preempt_enable();
         irq_save();
         q = runq_here();
         if (load_relaxed(&q->online))

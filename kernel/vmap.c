@@ -152,8 +152,8 @@ void vmap_free(void *va, size_t n)
     release((uintptr_t)va, n);
 }
 
-/* Without the lock: its holder may be the one that crashed. A guard between two ranges
- * belongs to the upper one, since stacks overflow downwards. */
+/* Without the lock: its holder may be the one that crashed; others are stopped. A guard between two
+ * ranges belongs to the upper one, since stacks overflow downwards. */
 bool vmap_is_guard(uintptr_t addr, uintptr_t *start, uintptr_t *end)
 {
     struct range *above = NULL;

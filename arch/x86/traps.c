@@ -4,6 +4,7 @@
  * entry masks upcalls. There is no interrupt stack table: a fault is handled on the stack it
  * happened on, and a stack that is full is a crash that only Xen sees.
  */
+#include <arch/irq.h>
 #include <arch/trap.h>
 #include <arch/thread.h>
 #include "arch/x86/mm.h"
@@ -84,6 +85,8 @@ static NORETURN void page_fault(const struct regs *regs)
 {
     uintptr_t va = trap_fault_address(), start, end;
 
+    irq_save();
+    panic_take_over(); /* nobody else changes what vmap knows, then */
     if (vmap_is_guard(va, &start, &end) && regs->rsp >= start - PAGE_SIZE && regs->rsp < end)
         panic_at(regs, "stack overflow of thread %s: %#lx is %s its stack %#lx-%#lx, from %#lx",
                  cpu_current() ? thread_name(cpu_current()) : "(boot)", va,

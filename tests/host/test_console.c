@@ -272,6 +272,30 @@ TEST(console, writes_without_locks_after_a_panic)
     CHECK(host_logged("panic text"));
 }
 
+static bool read_a_second_later(void *start)
+{
+    if (clock_read() > *(nsec_t *)start + NSEC_PER_SEC)
+        fakexen_console_freeze(false);
+    return false;
+}
+
+TEST(console, waits_with_the_last_words_for_a_reader_that_others_gave_up)
+{
+    static char text[10000];
+    nsec_t start;
+
+    fakexen_console_freeze(true);
+    memset(text, 'x', sizeof(text));
+    console_write(text, sizeof(text), CONSOLE_PATIENTLY);
+    start = clock_read();
+    host_on_idle(read_a_second_later, &start);
+    console_break_locks();
+    say("panic: the reason\n");
+    host_off_idle(read_a_second_later, &start);
+    console_drain(MSEC);
+    CHECK(ends_with("xpanic: the reason\r\n"));
+}
+
 /* ---- input ---- */
 
 TEST(console, reads_what_was_typed)

@@ -37,6 +37,17 @@ def test_crash(way):
         assert "stack overflow: rsp 0x" in result.out + result.err, result
 
 
+def test_a_panic_is_the_only_one_to_speak():
+    result = run_lab("fault", "--vcpus", 4, cmdline="chatter")
+    assert result.code == 2, result
+    before, after = result.out.split("panic: page fault: writing", 1)
+    assert "chatter" in before, result
+    report = after.split("\n---- ")[0]
+    assert "chatter" not in report, result
+    assert sorted(re.findall(r"thread .* on CPU (\d)", report)) == list("0123"), result
+    assert report.count("backtrace:") == 4, result
+
+
 # CPU: its thread when another one panics, and a function that its backtrace must have
 CROWD = {
     1: ("panics", "crowd_panic"),

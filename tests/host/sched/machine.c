@@ -14,6 +14,7 @@
 #include "kernel/log.h"
 #include "kernel/option.h"
 #include "kernel/page.h"
+#include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/base/assert.h"
@@ -216,12 +217,9 @@ void log_print(enum log_level level, const char *fmt, ...)
 }
 
 /* What else kernel/lockcheck.c asks for. */
-void log_break_locks(void)
+void panic_take_over(void)
 {
-}
-
-void console_break_locks(void)
-{
+    lock_check_end();
 }
 
 nsec_t clock_steal(unsigned cpu)

@@ -2,6 +2,7 @@
 /* fault WORD: die in the way that WORD names; each way has a function of its name. */
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,26 @@ WAY fault_divide(void)
     one = 7 / (one - 1);
 }
 
+static void *chatter(void *unused)
+{
+    static const char line[] = "chatter\n";
+
+    for (;;)
+        (void)!write(1, line, sizeof(line) - 1);
+    return unused;
+}
+
+/* While all CPUs write to the console. */
+WAY fault_chatter(void)
+{
+    pthread_t t;
+
+    for (int i = 0; i < 6; i++)
+        pthread_create(&t, NULL, chatter, NULL);
+    usleep(300000);
+    fault_null();
+}
+
 static const struct {
     const char *word;
     void (*fn)(void);
@@ -98,7 +119,7 @@ static const struct {
     {"null", fault_null},     {"jump", fault_jump},     {"overflow", fault_overflow},
     {"smash", fault_smash},   {"abort", fault_abort},   {"assert", fault_assert},
     {"text", fault_text},     {"rodata", fault_rodata}, {"execute", fault_execute},
-    {"divide", fault_divide}, {"below", fault_below},
+    {"divide", fault_divide}, {"below", fault_below},   {"chatter", fault_chatter},
 };
 
 int main(int argc, char **argv)
