@@ -34,7 +34,7 @@ class Result:
         return f"lab ended with {self.code}\n{self.out[-6000:]}\n{self.err[-6000:]}"
 
 
-def lab_command(name, *options, memory=32, cmdline="", command="run"):
+def lab_command(name, *options, memory=32, cmdline="", command="run", patience=PATIENCE):
     image = name if isinstance(name, Path) else IMAGES / name
     if not image.exists():
         pytest.fail(f"{image} is missing: make all system-apps")
@@ -42,14 +42,14 @@ def lab_command(name, *options, memory=32, cmdline="", command="run"):
     if command == "run" and "--vcpus" not in options:
         words += ["--vcpus", VCPUS]
     if "--timeout" not in options:
-        words += ["--timeout", PATIENCE]
+        words += ["--timeout", patience]
     return [str(word) for word in [*words, *options]]
 
 
-def run_lab(*args, env=(), **kwargs):
+def run_lab(*args, env=(), patience=PATIENCE, **kwargs):
     """Boot once: run_lab(IMAGE, OPTION..., memory=, cmdline=)."""
-    done = subprocess.run(lab_command(*args, **kwargs), stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=2 * PATIENCE,
+    done = subprocess.run(lab_command(*args, patience=patience, **kwargs), stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=2 * patience,
                           env={**os.environ, **dict(env)})
     return Result(done.returncode, done.stdout.decode(errors="replace"),
                   done.stderr.decode(errors="replace"))
