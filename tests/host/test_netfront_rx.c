@@ -163,6 +163,63 @@ TEST(netfront, keeps_to_its_budget)
     end_vif();
 }
 
+/* How many notifications the backend got over the channel for reception. */
+static unsigned nr_rx_notes(void)
+{
+    return fakexen_count_notified(net.rx.port);
+}
+
+static void begin_split_vif(void)
+{
+    fake_net_create(&net, "0");
+    fake_dev_set_back(&net.dev, "feature-split-event-channels", "1");
+    CHECK_EQ(open_vif(), 0);
+}
+
+/* As feature-rx-notify promises. */
+TEST(netfront, tells_a_backend_that_waits_for_pages_and_no_other)
+{
+    struct netif_rx_request req;
+    unsigned before;
+
+    begin_split_vif();
+    for (unsigned i = 1; i <= 10; i++) {
+        before = nr_rx_notes();
+        CHECK(fake_net_deliver(&net, pattern, 1514, 4096, 0, 0));
+        run_vif();
+        CHECK_EQ(nr_rx_notes(), before);
+        while (fake_net_deliver(&net, pattern, 60, 4096, 0, 0))
+            ;
+        CHECK(!back_ring_take(&net.rx, &req, sizeof(req))); /* from here on it waits */
+        run_vif();
+        CHECK_EQ(nr_rx_notes(), before + 1);
+        CHECK_EQ(net.rx.page->req_prod - net.rx.req_cons, 128);
+        CHECK_EQ(nr_frames, i * 129);
+    }
+    end_vif();
+}
+
+/* The backend is asked for the next event only by a poll that has budget left. */
+TEST(netfront, asks_for_no_event_while_it_polls)
+{
+    begin_split_vif();
+    CHECK(fake_net_deliver(&net, pattern, 600, 4096, 0, 0));
+    CHECK_EQ(vif_info().events, 1);
+    for (unsigned i = 1; i <= 100; i++) {
+        CHECK(netfront_poll(nf, 1));
+        CHECK_EQ(nr_frames, i);
+        CHECK(fake_net_deliver(&net, pattern, 600, 4096, 0, 0));
+        CHECK(!fakexen_port_pending(net.rx.port)); /* masked; but none was sent either */
+    }
+    CHECK(!netfront_poll(nf, 4));
+    CHECK_EQ(nr_frames, 101);
+    CHECK_EQ(vif_info().events, 1);
+    CHECK(fake_net_deliver(&net, pattern, 600, 4096, 0, 0));
+    CHECK_EQ(vif_info().events, 2);
+    run_vif();
+    end_vif();
+}
+
 TEST(netfront, keeps_the_ring_filled)
 {
     begin_vif();
