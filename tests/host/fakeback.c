@@ -104,18 +104,36 @@ static void on_front_state(const char *path, void *arg)
     }
 }
 
+/* What the toolstack writes when the backend is in domain (domid). */
+static void plug_into(struct fake_dev *dev, domid_t domid)
+{
+    char number[8];
+
+    dev->domid = domid;
+    snprintf(number, sizeof(number), "%u", domid);
+    snprintf(dev->back, sizeof(dev->back), "/local/domain/%u/backend/%s/%u/%s", domid, dev->class,
+             FAKE_DOMID, dev->id);
+    fake_dev_set_front(dev, "backend", dev->back);
+    fake_dev_set_front(dev, "backend-id", number);
+    fake_dev_set_front(dev, "state", "1");
+    fake_dev_set_back(dev, "frontend", dev->front);
+    fake_dev_set_state(dev, XenbusStateInitWait);
+}
+
 void fake_dev_create(struct fake_dev *dev, const char *class, const char *back_class,
                      const char *id)
 {
     snprintf(dev->front, sizeof(dev->front), FAKE_HOME "/device/%s/%s", class, id);
-    snprintf(dev->back, sizeof(dev->back), "/local/domain/0/backend/%s/%u/%s", back_class,
-             FAKE_DOMID, id);
-    fake_dev_set_front(dev, "backend", dev->back);
-    fake_dev_set_front(dev, "backend-id", "0");
-    fake_dev_set_front(dev, "state", "1");
-    fake_dev_set_back(dev, "frontend", dev->front);
-    fake_dev_set_state(dev, XenbusStateInitWait);
+    snprintf(dev->class, sizeof(dev->class), "%s", back_class);
+    snprintf(dev->id, sizeof(dev->id), "%s", id);
+    plug_into(dev, 0);
     fakexen_store_on_write(dev->front, on_front_state, dev);
+}
+
+void fake_dev_move(struct fake_dev *dev, domid_t domid)
+{
+    detach(dev);
+    plug_into(dev, domid);
 }
 
 void fake_dev_destroy(struct fake_dev *dev)
@@ -124,6 +142,17 @@ void fake_dev_destroy(struct fake_dev *dev)
     detach(dev);
     fakexen_store_rm(dev->front);
     fakexen_store_rm(dev->back);
+}
+
+/* What the frontend shows must be for this backend's domain and no other. */
+static void check_grant(const struct fake_dev *dev, gref_t ref)
+{
+    CHECK(fake_grant_is_to(ref, dev->domid));
+}
+
+static void check_port(const struct fake_dev *dev, port_t port)
+{
+    CHECK_EQ(fakexen_port_remote(port), dev->domid);
 }
 
 /* ---- the backend's half of a ring ---- */
@@ -229,6 +258,10 @@ static void net_connect_queue(struct fake_net *net)
                      sizeof(struct netif_tx_request), 256);
     back_ring_attach(net_rx(net), queue_number(net, "rx-ring-ref"), rx,
                      sizeof(struct netif_rx_request), 256);
+    check_grant(&net->dev, net_tx(net)->ref);
+    check_grant(&net->dev, net_rx(net)->ref);
+    check_port(&net->dev, tx);
+    check_port(&net->dev, rx);
     fakexen_on_notify(tx, net_notified, net);
     if (split)
         fakexen_on_notify(rx, net_notified, net);
@@ -269,6 +302,12 @@ static void net_disconnect(struct fake_dev *dev)
     net->queue = 0;
 }
 
+static void net_offer(struct fake_net *net)
+{
+    fake_dev_set_back(&net->dev, "feature-rx-copy", "1");
+    fake_dev_set_back(&net->dev, "feature-sg", "1");
+}
+
 void fake_net_create(struct fake_net *net, const char *handle)
 {
     memset(net, 0, sizeof(*net));
@@ -278,8 +317,14 @@ void fake_net_create(struct fake_net *net, const char *handle)
     fake_dev_create(&net->dev, "vif", "vif", handle);
     fake_dev_set_front(&net->dev, "mac", "00:16:3e:12:34:56");
     fake_dev_set_front(&net->dev, "handle", handle);
-    fake_dev_set_back(&net->dev, "feature-rx-copy", "1");
-    fake_dev_set_back(&net->dev, "feature-sg", "1");
+    net_offer(net);
+}
+
+void fake_net_move(struct fake_net *net, domid_t domid)
+{
+    fake_net_let_go(net);
+    fake_dev_move(&net->dev, domid);
+    net_offer(net);
 }
 
 void fake_net_destroy(struct fake_net *net)
@@ -323,7 +368,8 @@ static void net_take_piece(struct fake_net *net, const struct netif_tx_request *
     CHECK(size > 0);
     CHECK(req->offset + size <= 4096);
     CHECK(f->len + size <= sizeof(f->data));
-    if (!net->hostile || fake_grant_is_to(req->gref, 0)) {
+    if (!net->hostile || fake_grant_is_to(req->gref, net->dev.domid)) {
+        check_grant(&net->dev, req->gref);
         CHECK(fake_grant_is_readonly(req->gref));
         CHECK_EQ(fake_grant_read(req->gref, req->offset, f->data + f->len, size), 0);
     }
@@ -477,6 +523,8 @@ gref_t fake_net_answer(struct fake_net *net, unsigned id_lie, unsigned offset, u
 
     CHECK(back_ring_take(net_rx(net), &req, sizeof(req)));
     CHECK(net->hostile || !fake_grant_is_readonly(req.gref));
+    if (!net->hostile)
+        check_grant(&net->dev, req.gref);
     rsp.id = (uint16_t)(req.id + id_lie);
     rsp.offset = (uint16_t)offset;
     rsp.flags = (uint16_t)flags;
@@ -563,6 +611,9 @@ static void blk_attach(struct fake_blk *blk, unsigned i)
     snprintf(name, sizeof(name), "%sevent-channel", dir);
     back_ring_attach_pages(r, ref, 1u << order, fake_dev_front_number(&blk->dev, name),
                            sizeof(struct blkif_request), 32u << order);
+    for (unsigned p = 0; p < 1u << order; p++)
+        check_grant(&blk->dev, ref[p]);
+    check_port(&blk->dev, r->port);
     fakexen_on_notify(r->port, blk_notified, blk);
 }
 
@@ -603,6 +654,14 @@ void fake_blk_crash(struct fake_blk *blk)
     blk->nr_held = 0;
 }
 
+static void blk_offer(struct fake_blk *blk)
+{
+    fake_dev_set_back(&blk->dev, "sectors", "2048");
+    fake_dev_set_back(&blk->dev, "sector-size", "512");
+    fake_dev_set_back(&blk->dev, "info", "0");
+    fake_dev_set_back(&blk->dev, "mode", "w");
+}
+
 void fake_blk_create(struct fake_blk *blk, const char *id)
 {
     memset(blk, 0, sizeof(*blk));
@@ -610,10 +669,14 @@ void fake_blk_create(struct fake_blk *blk, const char *id)
     blk->dev.disconnect = blk_disconnect;
     fake_dev_create(&blk->dev, "vbd", "vbd", id);
     fake_dev_set_front(&blk->dev, "virtual-device", id);
-    fake_dev_set_back(&blk->dev, "sectors", "2048");
-    fake_dev_set_back(&blk->dev, "sector-size", "512");
-    fake_dev_set_back(&blk->dev, "info", "0");
-    fake_dev_set_back(&blk->dev, "mode", "w");
+    blk_offer(blk);
+}
+
+void fake_blk_move(struct fake_blk *blk, domid_t domid)
+{
+    fake_blk_crash(blk);
+    fake_dev_move(&blk->dev, domid);
+    blk_offer(blk);
 }
 
 void fake_blk_destroy(struct fake_blk *blk)
@@ -684,6 +747,7 @@ static void blk_check_indirect(struct fake_blk *blk, const struct blkif_request 
     uint8_t page[4096], none[4096] = {0};
 
     CHECK(indirect->nr_segments > BLKIF_MAX_SEGMENTS_PER_REQUEST);
+    check_grant(&blk->dev, indirect->indirect_grefs[0]);
     CHECK_EQ(fake_grant_is_readonly(indirect->indirect_grefs[0]), !blk->keeps);
     CHECK_EQ(fake_grant_read(indirect->indirect_grefs[0], 0, page, sizeof(page)), 0);
     if (!blk->keeps)
@@ -702,8 +766,10 @@ static size_t blk_move(struct fake_blk *blk, const struct blkif_request *req, un
 
     CHECK(seg->first_sect <= seg->last_sect && seg->last_sect < 8);
     CHECK(at + len <= sizeof(blk->data));
-    if (!blk->tolerant)
+    if (!blk->tolerant) {
+        check_grant(&blk->dev, seg->gref);
         CHECK_EQ(fake_grant_is_readonly(seg->gref), write && !blk->keeps);
+    }
     rc = write ? fake_grant_read(seg->gref, offset, blk->data + at, len)
                : fake_grant_write(seg->gref, offset, blk->data + at, len);
     CHECK_EQ(rc, 0);

@@ -20,6 +20,8 @@
 
 struct fake_dev {
     char front[64], back[96]; /* directories */
+    char class[16], id[16];   /* of the backend's directory */
+    domid_t domid;            /* the backend's: all it is given must be given to this domain */
     unsigned state;           /* ours, as in the store */
     bool attached;            /* connect was called, disconnect was not */
     bool aloof;               /* does not react to the frontend's state */
@@ -33,6 +35,9 @@ void fake_dev_create(struct fake_dev *dev, const char *class, const char *back_c
                      const char *id);
 /* The toolstack removes it; also lets go of what was attached. */
 void fake_dev_destroy(struct fake_dev *dev);
+/* The toolstack gives the device to a backend in another domain, in InitWait. The old one dies with
+ * all its mappings; its nodes stay as they are. */
+void fake_dev_move(struct fake_dev *dev, domid_t domid);
 void fake_dev_set_state(struct fake_dev *dev, unsigned state);
 /* The frontend's, or the backend's, node (name): NULL when there is none. */
 const char *fake_dev_front(struct fake_dev *dev, const char *name);
@@ -109,6 +114,8 @@ struct fake_net {
 /* With feature-sg and one event channel, unless nodes say otherwise before the frontend opens. */
 void fake_net_create(struct fake_net *net, const char *handle);
 void fake_net_destroy(struct fake_net *net);
+/* fake_dev_move; the new one has the same features as one that was just created. */
+void fake_net_move(struct fake_net *net, domid_t domid);
 /* Take what the guest sent: checks each frame's form, answers. */
 void fake_net_run(struct fake_net *net);
 /* Send (len) bytes to the guest in pieces of (piece) at (offset) in their pages, with (flags) on
@@ -164,6 +171,8 @@ struct fake_blk {
  * it connects. */
 void fake_blk_create(struct fake_blk *blk, const char *id);
 void fake_blk_destroy(struct fake_blk *blk);
+/* fake_dev_move, with the same data; what it held is forgotten. */
+void fake_blk_move(struct fake_blk *blk, domid_t domid);
 /* Take what the guest asks: does it, unless hold is set. */
 void fake_blk_run(struct fake_blk *blk);
 /* Do held request (i) / all of them and answer. */

@@ -48,6 +48,7 @@ static struct bootinfo bootinfo;
 static struct port {
     unsigned status; /* EVTCHNSTAT_* */
     unsigned vcpu, virq, priority;
+    domid_t remote;
     struct queue *last_queue;
     bool pending_without_word;
     bool notified;
@@ -246,6 +247,15 @@ static int new_port(unsigned status, unsigned vcpu, port_t *out)
     return -ENOSPC;
 }
 
+static int alloc_unbound(struct evtchn_alloc_unbound *op)
+{
+    int rc = new_port(EVTCHNSTAT_unbound, 0, &op->port);
+
+    if (rc == 0)
+        ports[op->port].remote = op->remote_dom;
+    return rc;
+}
+
 static int bind_virq(struct evtchn_bind_virq *op)
 {
     int rc = fakexen_virq_port(op->virq, op->vcpu) != PORT_NONE ? -EEXIST : 0;
@@ -357,7 +367,7 @@ int hypercall_evtchn(unsigned op, void *arg)
         return new_port(EVTCHNSTAT_ipi, ((struct evtchn_bind_ipi *)arg)->vcpu,
                         &((struct evtchn_bind_ipi *)arg)->port);
     case EVTCHNOP_alloc_unbound:
-        return new_port(EVTCHNSTAT_unbound, 0, &((struct evtchn_alloc_unbound *)arg)->port);
+        return alloc_unbound(arg);
     case EVTCHNOP_bind_interdomain:
         return new_port(EVTCHNSTAT_interdomain, 0,
                         &((struct evtchn_bind_interdomain *)arg)->local_port);
@@ -408,6 +418,11 @@ unsigned fakexen_count_notified(port_t port)
 unsigned fakexen_port_status(port_t port)
 {
     return ports[port].status;
+}
+
+domid_t fakexen_port_remote(port_t port)
+{
+    return ports[port].remote;
 }
 
 port_t fakexen_virq_port(unsigned virq, unsigned cpu)

@@ -83,6 +83,8 @@ port_t fakexen_virq_port(unsigned virq, unsigned cpu);
 void fakexen_run_other_cpus(void);
 /* EVTCHNSTAT_* of a guest port. */
 unsigned fakexen_port_status(port_t port);
+/* The domain that may bind to a port which the guest allocated. */
+domid_t fakexen_port_remote(port_t port);
 /* As the guest has it, in either ABI. */
 bool fakexen_port_masked(port_t port);
 bool fakexen_port_pending(port_t port);

@@ -283,6 +283,47 @@ TEST_RAM(blkfront, features_come_and_go_under_load, 65536)
     test_pass(); /* the grant table has grown */
 }
 
+/* The fake one checks that whatever it is shown is for its domain: rings, ports, pages that are
+ * granted once and those of the pool, descriptors. */
+TEST(blkfront, follows_its_backend_to_another_domain)
+{
+    static const domid_t domains[] = {3, 0, 5, 0};
+    static struct trial t[12];
+
+    for (unsigned round = 0; round < 2; round++) {
+        fake_blk_create(&blk, "51712");
+        blk.persistent = round == 1;
+        fake_dev_set_back(&blk.dev, "feature-max-indirect-segments", "32");
+        CHECK_EQ(open_vbd(), 0);
+        for (unsigned i = 0; i < ARRAY_SIZE(domains); i++) {
+            blk.hold = true;
+            for (unsigned k = 0; k < ARRAY_SIZE(t); k++) {
+                prepare(&t[k], BLKFRONT_WRITE, 160 * k, k % 2 ? 20 : 1);
+                for (unsigned p = 0; p < t[k].io.nr_pages; p++)
+                    memset(t[k].io.page[p], (int)(64 * i + k + 1), 4096);
+                CHECK_EQ(blkfront_submit(bf, &t[k].io), 0);
+            }
+            fakexen_settle();
+            memset(blk.data, 0, sizeof(blk.data));
+            fake_blk_move(&blk, domains[i]);
+            fake_dev_set_back(&blk.dev, "feature-max-indirect-segments", "32");
+            blk.hold = false;
+            host_advance(5 * NSEC_PER_SEC);
+            expect_well();
+            for (unsigned k = 0; k < ARRAY_SIZE(t); k++) {
+                CHECK_EQ(t[k].ended, 1);
+                CHECK_EQ(t[k].io.status, 0);
+                CHECK_EQ(blk.data[160 * 512 * k + t[k].io.len - 1], (uint8_t)(64 * i + k + 1));
+                dispose(&t[k]);
+            }
+            CHECK_EQ(info().reconnects, i + 1);
+            CHECK_EQ(info().persistent, blk.persistent);
+        }
+        CHECK(blk.indirect > 0);
+        end();
+    }
+}
+
 TEST(blkfront, states_written_by_hand_under_load)
 {
     begin();

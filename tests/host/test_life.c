@@ -181,30 +181,15 @@ TEST(life, a_backend_that_vanished_is_awaited)
     end();
 }
 
-static void move_to_domain_3(void)
-{
-    fakexen_store_set("/local/domain/3/backend/vif/7/0/state", "2");
-    snprintf(back.back, sizeof(back.back), "/local/domain/3/backend/vif/7/0");
-    back.attached = false;
-    back.state = XenbusStateInitWait;
-    fake_dev_set_front(&back, "backend", back.back);
-    fake_dev_set_front(&back, "backend-id", "3");
-    fake_dev_set_front(&back, "state", "1");
-}
-
 TEST(life, a_device_that_moves_to_another_domain_is_followed)
 {
     begin();
     /* The old one dies with its domain: nothing of it is said to us. */
-    fake_grant_unmap(ring.ref, true);
-    back.connect = back.disconnect = NULL;
-    move_to_domain_3();
+    fake_dev_move(&back, 3);
     fakexen_settle();
     CHECK(!xb_connected(&dev));
     life_close(&life);
     CHECK_STR(fake_dev_front(&back, "state"), "1"); /* not a word to the new one about the old */
-    back.connect = map_ring;
-    back.disconnect = unmap_ring;
     CHECK_EQ(life_reopen(&life, time_now() + NSEC_PER_SEC), 0);
     CHECK_EQ(dev.backend_id, 3);
     CHECK_STR(dev.backend, "/local/domain/3/backend/vif/7/0");

@@ -197,6 +197,29 @@ TEST(netfront, learns_anew_what_the_backend_can)
     end_vif();
 }
 
+/* The fake one checks that whatever it is shown is for its domain. */
+TEST(netfront, follows_its_backend_to_another_domain)
+{
+    static const domid_t domains[] = {3, 0, 5, 0};
+
+    begin_vif();
+    for (unsigned i = 0; i < ARRAY_SIZE(domains); i++) {
+        exchange(20);
+        net.hold_tx = true;
+        CHECK_EQ(send_pattern(5000, NETFRONT_CSUM_NONE), 0);
+        fake_net_move(&net, domains[i]);
+        fake_dev_set_back(&net.dev, "feature-split-event-channels", i % 2 ? "0" : "1");
+        run_vif();
+        CHECK_STR(fake_dev_front(&net.dev, "state"), "1"); /* it was never told of the old one */
+        reopen_vif();
+        net.hold_tx = false;
+        CHECK_EQ(vif_info().lives, i + 2);
+        CHECK_EQ(vif_info().tx_dropped, i + 1);
+    }
+    exchange(20);
+    end_vif();
+}
+
 TEST(netfront, is_unplugged_and_plugged_in_under_load)
 {
     begin_vif();
