@@ -97,7 +97,7 @@ $(host-runner): $(host-objs)
 
 # Images for the file system's tests.
 host-images := $(abspath $(BUILD))/host/images
-$(BUILD)/host/tests/host/test_erofs.o: HOST_CPPFLAGS += -DHOST_IMAGES='"$(host-images)"'
+$(addprefix $(BUILD)/host/tests/host/,test_erofs.o test_diskfiles.o): HOST_CPPFLAGS += -DHOST_IMAGES='"$(host-images)"'
 $(host-images)/made: tests/host/erofs-images
 	sh $< $(@D) $(HOST_MKFS_EROFS)
 	@touch $@
