@@ -19,7 +19,6 @@
 #include "lib/base/atomic.h"
 #include "lib/base/macros.h"
 
-#define READ_TRIES 1000
 #define FAR_AHEAD (1UL << 49) /* 6.5 days */
 #define NSEC_PER_SEC 1000000000ULL
 
@@ -68,21 +67,14 @@ nsec_t clock_entry(void)
 /* This CPU's clock; upcalls masked, so that we stay on it. */
 static bool read_here(nsec_t *now, bool *stable)
 {
-    const struct vcpu_time_info *src = &pcpu_self()->info.time;
+    struct vcpu_time_info copy;
+    uint64_t tsc;
 
-    for (int i = 0; i < READ_TRIES; i++) {
-        uint32_t version = load_acquire(&src->version);
-        struct vcpu_time_info copy = *(const volatile struct vcpu_time_info *)src;
-        uint64_t tsc = tsc_read();
-
-        compiler_fence();
-        if ((version & 1) == 0 && load_acquire(&src->version) == version) {
-            *stable = (copy.flags & XEN_PVCLOCK_TSC_STABLE_BIT) != 0;
-            *now = pvclock_extrapolate(&copy, tsc);
-            return true;
-        }
-    }
-    return false; /* I2 */
+    if (!pvclock_sample(&pcpu_self()->info.time, tsc_read, &copy, &tsc))
+        return false; /* I2 */
+    *stable = (copy.flags & XEN_PVCLOCK_TSC_STABLE_BIT) != 0;
+    *now = pvclock_extrapolate(&copy, tsc);
+    return true;
 }
 
 nsec_t clock_read(void)
@@ -106,7 +98,7 @@ nsec_t clock_read(void)
 
 nsec_t clock_wall_base(void)
 {
-    for (int i = 0; i < READ_TRIES; i++) {
+    for (int i = 0; i < PVCLOCK_TRIES; i++) {
         uint32_t version = load_acquire(&shared->wc_version);
         uint64_t sec = (uint64_t)shared->wc_sec_hi << 32 | shared->wc_sec;
         uint32_t nsec = shared->wc_nsec;
