@@ -534,16 +534,33 @@ gref_t fake_net_answer(struct fake_net *net, unsigned id_lie, unsigned offset, u
     return req.gref;
 }
 
-void fake_net_answer_extra(struct fake_net *net, unsigned type, unsigned flags)
+static void net_put_extra(struct fake_net *net, const struct netif_extra_info *extra)
 {
     struct netif_rx_request req;
-    struct netif_extra_info extra;
 
     CHECK(back_ring_take(net_rx(net), &req, sizeof(req)));
+    back_ring_put(net_rx(net), extra, sizeof(*extra));
+}
+
+void fake_net_answer_extra(struct fake_net *net, unsigned type, unsigned flags)
+{
+    struct netif_extra_info extra;
+
     memset(&extra, 0, sizeof(extra));
     extra.type = (uint8_t)type;
     extra.flags = (uint8_t)flags;
-    back_ring_put(net_rx(net), &extra, sizeof(extra));
+    net_put_extra(net, &extra);
+}
+
+void fake_net_answer_gso(struct fake_net *net, unsigned size, unsigned gso_type)
+{
+    struct netif_extra_info extra;
+
+    memset(&extra, 0, sizeof(extra));
+    extra.type = XEN_NETIF_EXTRA_TYPE_GSO;
+    extra.u.gso.size = (uint16_t)size;
+    extra.u.gso.type = (uint8_t)gso_type;
+    net_put_extra(net, &extra);
 }
 
 void fake_net_push(struct fake_net *net)

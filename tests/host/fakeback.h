@@ -127,6 +127,8 @@ gref_t fake_net_answer(struct fake_net *net, unsigned id_lie, unsigned offset, u
                        int status);
 /* The same with an extra info in its place. */
 void fake_net_answer_extra(struct fake_net *net, unsigned type, unsigned flags);
+/* And with the one that says how to cut the frame. */
+void fake_net_answer_gso(struct fake_net *net, unsigned size, unsigned gso_type);
 void fake_net_push(struct fake_net *net);
 /* Answer any transmit request that was taken, or not. */
 void fake_net_answer_tx(struct fake_net *net, unsigned id, int status);

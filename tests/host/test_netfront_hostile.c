@@ -5,6 +5,7 @@
 #include <string.h>
 #include "kernel/grant.h"
 #include "kernel/page.h"
+#include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/base/errno.h"
 #include "tests/host/hostarch.h"
@@ -108,6 +109,32 @@ TEST(netfront, hostile_transmit_status)
         fakexen_raise(net.tx.port);
         expect_broken("impossible status");
     }
+}
+
+/* Of a frame's three slots one alone failed: the frame counts by its first, and all three pages are
+ * of use again, once. */
+TEST(netfront, hostile_transmit_status_of_one_slot_alone)
+{
+    static const int lies[] = {NETIF_RSP_ERROR, NETIF_RSP_DROPPED, -32768};
+
+    begin_vif();
+    for (unsigned i = 0; i < 300; i++) {
+        struct netif_tx_request req;
+
+        net.hold_tx = true;
+        CHECK_EQ(send_pattern(9000, NETFRONT_CSUM_NONE), 0);
+        for (unsigned slot = 0; slot < 3; slot++) {
+            CHECK(back_ring_take(&net.tx, &req, sizeof(req)));
+            fake_net_answer_tx(&net, req.id, slot == i % 3 ? lies[i / 3 % 3] : NETIF_RSP_OKAY);
+        }
+        back_ring_push(&net.tx);
+        run_vif();
+    }
+    net.hold_tx = false;
+    exchange(50);
+    CHECK_EQ(vif_info().tx_dropped, 100);
+    CHECK(vif_info().link);
+    end_vif();
 }
 
 TEST(netfront, hostile_receive_ids)
@@ -240,6 +267,30 @@ TEST(netfront, hostile_chain_of_extra_infos)
     expect_broken("extra info twice");
 }
 
+/* TCP takes a frame whole, however it is to be cut: nobody looks at what that says. */
+TEST(netfront, hostile_cutting_of_nonsense_is_not_looked_at)
+{
+    static const unsigned sizes[] = {0, 1, 13, 999, 1000, 65535};
+    static const unsigned types[] = {XEN_NETIF_GSO_TYPE_NONE, XEN_NETIF_GSO_TYPE_TCPV4,
+                                     XEN_NETIF_GSO_TYPE_TCPV6, 3, 255};
+
+    begin_vif();
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes) * ARRAY_SIZE(types); i++) {
+        gref_t ref = fake_net_answer(&net, 0, 0, NETRXF_extra_info, 1000);
+
+        fill_pattern(i);
+        CHECK_EQ(fake_grant_write(ref, 0, pattern, 1000), 0);
+        fake_net_answer_gso(&net, sizes[i % ARRAY_SIZE(sizes)], types[i / ARRAY_SIZE(sizes)]);
+        fake_net_push(&net);
+        run_vif();
+        CHECK_EQ(nr_frames, i + 1);
+        CHECK_EQ(last.len, 1000);
+        CHECK_MEM(last_data, pattern, 1000);
+    }
+    CHECK(vif_info().link);
+    end_vif();
+}
+
 TEST(netfront, hostile_segmentation_prefix)
 {
     begin_vif();
@@ -358,6 +409,34 @@ TEST(netfront, hostile_event_storm_costs_little)
     exchange(100);
     CHECK(vif_info().link);
     end_vif();
+}
+
+/* Two senders for a minute, with channels of their own or one for both. Two seconds later each
+ * frame is taken at its event: no traffic waits as long as the shortest delay of events. */
+TEST(netfront, hostile_event_storm_of_a_minute_is_forgotten)
+{
+    for (unsigned split = 0; split < 2; split++) {
+        uint64_t events;
+        nsec_t start;
+
+        fake_net_create(&net, "0");
+        fake_dev_set_back(&net.dev, "feature-split-event-channels", split ? "1" : "0");
+        CHECK_EQ(open_vif(), 0);
+        events = vif_info().events;
+        for (unsigned ms = 0; ms < 60 * 1000; ms++) {
+            fakexen_raise(net.rx.port);
+            fakexen_raise(net.tx.port);
+            host_advance(NSEC_PER_MSEC);
+            if (ms % 10 == 0)
+                run_vif();
+        }
+        CHECK(vif_info().events - events <= (split + 1) * (12 + 60));
+        thread_sleep_until(time_now() + 2 * NSEC_PER_SEC);
+        start = time_now();
+        exchange(500);
+        CHECK(time_now() - start < NSEC_PER_MSEC);
+        end_vif();
+    }
 }
 
 TEST(netfront, hostile_eyes_find_nothing_in_granted_pages)
