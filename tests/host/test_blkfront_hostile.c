@@ -324,6 +324,30 @@ TEST(blkfront, hostile_event_storm_costs_little)
     end();
 }
 
+/* For a minute. Two seconds later each request is ended at its event: none waits as long as the
+ * shortest delay of events. */
+TEST(blkfront, hostile_event_storm_of_a_minute_is_forgotten)
+{
+    uint64_t events;
+    nsec_t start;
+
+    begin();
+    events = info().events;
+    for (unsigned ms = 0; ms < 60 * 1000; ms++) {
+        fakexen_raise(blk.ring.port);
+        host_advance(NSEC_PER_MSEC);
+        if (ms % 10 == 0)
+            fakexen_settle();
+    }
+    CHECK(info().events - events <= 12 + 60);
+    thread_sleep_until(time_now() + 2 * NSEC_PER_SEC);
+    start = time_now();
+    for (unsigned i = 0; i < 500; i++)
+        CHECK_EQ(blkfront_read(bf, 0, buf, 4096), 0);
+    CHECK(time_now() - start < NSEC_PER_MSEC);
+    end();
+}
+
 TEST(blkfront, hostile_state_storm_under_load)
 {
     begin();

@@ -462,6 +462,85 @@ TEST(blkfront, a_flush_covers_what_was_written)
     end();
 }
 
+/* A write that a later flush is to cover. */
+static struct trial written[64];
+static unsigned nr_covered;
+static bool covered[64];
+
+static bool is_stable(const struct trial *t)
+{
+    return memcmp(blk.stable + t->io.sector * 512, t->io.page[0], 4096) == 0;
+}
+
+/* The flush has ended: what it covers would be there after a power cut. */
+static void check_stable(struct blkfront_io *io)
+{
+    ended(io);
+    CHECK_EQ(io->status, 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(written); i++)
+        CHECK(!covered[i] || is_stable(&written[i]));
+}
+
+static void submit_on(unsigned cpu, struct trial *t)
+{
+    host_cpu = cpu;
+    CHECK_EQ(blkfront_submit(bf, &t->io), 0);
+    host_cpu = 0;
+}
+
+/* Some of what is held, in any order. */
+static void do_some(unsigned n)
+{
+    for (; n > 0 && blk.nr_held > 0; n--)
+        fake_blk_do(&blk, (unsigned)test_random_below(blk.nr_held));
+    back_ring_push(&blk.ring);
+    for (unsigned i = 0; i + 1 < blk.nr_queues; i++)
+        back_ring_push(&blk.other[i]);
+    fakexen_settle();
+}
+
+/* Writes in four queues, answered in any order; a flush in any queue, while some are under way. */
+static void flush_among_writes(void)
+{
+    struct trial flush;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(written); i++) {
+        prepare(&written[i], BLKFRONT_WRITE, 16 * i, 1);
+        fill_random(written[i].io.page[0], 4096);
+        submit_on((unsigned)test_random_below(4), &written[i]);
+    }
+    fakexen_settle();
+    do_some((unsigned)test_random_below(ARRAY_SIZE(written)));
+    for (unsigned i = 0; i < ARRAY_SIZE(written); i++)
+        nr_covered += covered[i] = written[i].ended;
+    prepare(&flush, BLKFRONT_FLUSH, 0, 0);
+    flush.io.done = check_stable;
+    submit_on((unsigned)test_random_below(4), &flush);
+    fakexen_settle();
+    while (blk.nr_held > 0)
+        do_some(5);
+    CHECK_EQ(flush.ended, 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(written); i++) {
+        CHECK_EQ(written[i].ended, 1);
+        dispose(&written[i]);
+    }
+}
+
+TEST_RAM(blkfront, a_flush_covers_what_had_ended_in_every_queue, 32768)
+{
+    use_cpus(4);
+    fake_blk_create(&blk, "51712");
+    fake_dev_set_back(&blk.dev, "multi-queue-max-queues", "4");
+    CHECK_EQ(open_vbd(), 0);
+    CHECK_EQ(info().queues, 4);
+    blk.hold = true;
+    for (unsigned round = 0; round < 30; round++)
+        flush_among_writes();
+    CHECK(nr_covered > 100);
+    CHECK_EQ(blk.flushes, 30);
+    end();
+}
+
 TEST(blkfront, falls_back_from_flush_to_barrier_to_nothing)
 {
     fake_blk_create(&blk, "51712");
