@@ -6,6 +6,7 @@
 #include <string.h>
 #include <xen/sched.h>
 #include "kernel/console.h"
+#include "kernel/page.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/base/macros.h"
@@ -101,6 +102,55 @@ TEST(lifecycle, survives_a_flood_of_nonsense)
     fakexen_settle();
     CHECK(acknowledged());
     CHECK(strlen(host_log()) < 2000); /* the log is limited */
+}
+
+static unsigned count_requests(void)
+{
+    unsigned n = 0;
+
+    for (unsigned type = 0; type < XS_TYPE_COUNT; type++)
+        n += fakexen_store_count_requests(type);
+    return n;
+}
+
+/* We announced none of these, and do not even look: no answer, no line, no page more or less. */
+TEST(lifecycle, leaves_alone_what_it_did_not_announce)
+{
+    static const char *const values[] = {"0", "1", "18446744073709551615", "-1", "x", "", "h"};
+    static const char *const nodes[] = {"memory/target", "memory/videoram", "control/sysrq",
+                                        "control/laptop-mode"};
+    size_t pages, said;
+    unsigned requests;
+
+    CHECK(fakexen_store_get("control/feature-sysrq") == NULL);
+    CHECK(fakexen_store_get("control/feature-balloon") == NULL);
+    fakexen_settle();
+    pages = page_count_free();
+    said = strlen(host_log());
+    requests = count_requests();
+    for (size_t i = 0; i < 50 * ARRAY_SIZE(values) * ARRAY_SIZE(nodes); i++) {
+        fakexen_store_set(nodes[i % ARRAY_SIZE(nodes)], "%s", values[i % ARRAY_SIZE(values)]);
+        host_advance(NSEC_PER_MSEC);
+        fakexen_settle();
+    }
+    CHECK_EQ(count_requests(), requests);
+    CHECK_EQ(strlen(host_log()), said);
+    CHECK_EQ(page_count_free(), pages);
+    request("nonsense");
+    CHECK(acknowledged());
+}
+
+/* It is said that they are ignored, and the word after them is obeyed. */
+TEST(lifecycle, powers_off_after_suspensions_that_it_ignored)
+{
+    request("suspend");
+    CHECK(acknowledged());
+    request("suspend");
+    CHECK(acknowledged());
+    CHECK(host_logged("unknown shutdown request ignored"));
+    fakexen_expect_shutdown(SHUTDOWN_poweroff, left_with_0);
+    request_end("poweroff");
+    CHECK(false);
 }
 
 TEST(lifecycle, survives_the_node_being_removed)

@@ -372,6 +372,45 @@ TEST(xenbus, read_names_a_required_key_that_is_missing)
     fakexen_store_rm(FAKE_HOME "/error");
 }
 
+TEST(xenbus, read_lives_without_an_optional_key_it_may_not_read)
+{
+    const struct xb_key number = XB_OPTIONAL(struct values, small, "mtu", 1500, 68, 65521);
+    const struct xb_key flag = XB_FLAG(struct values, flag, "feature-sg", true);
+    const struct xb_key text = XB_OPTIONAL_TEXT(struct values, text, "mode");
+    struct values v;
+
+    begin();
+    fakexen_store_faults.error = "EACCES";
+    fakexen_store_faults.error_type = XS_READ;
+    CHECK_EQ(read_one(number, "9000", &v), 0);
+    CHECK_EQ(v.small, 1500);
+    CHECK_EQ(read_one(flag, "0", &v), 0);
+    CHECK(v.flag);
+    CHECK_EQ(read_one(text, "w", &v), 0);
+    CHECK_STR(v.text, "");
+    CHECK(!dev.broken);
+    fakexen_store_faults.error = NULL;
+    CHECK_EQ(read_one(number, NULL, &v), 0);
+    CHECK_EQ(v.small, 9000);
+    end();
+}
+
+TEST(xenbus, read_names_a_required_key_it_may_not_read)
+{
+    const struct xb_key key = XB_REQUIRED(struct values, large, "sectors", 0, 10);
+    struct values v;
+
+    begin();
+    fakexen_store_faults.error = "EACCES";
+    fakexen_store_faults.error_type = XS_READ;
+    CHECK_EQ(read_one(key, "5", &v), -EACCES);
+    fakexen_store_faults.error = NULL;
+    CHECK(dev.broken);
+    CHECK(host_logged("vbd/51712: key \"sectors\" is \"(unreadable)\""));
+    end();
+    fakexen_store_rm(FAKE_HOME "/error");
+}
+
 TEST(xenbus, read_bounds_optional_numbers_and_ignores_nonsense)
 {
     static const struct {

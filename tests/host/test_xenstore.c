@@ -156,6 +156,25 @@ TEST(xenstore, translates_errors)
     }
 }
 
+TEST(xenstore, reads_again_what_it_was_not_allowed_to)
+{
+    char **names;
+    size_t count;
+    uint64_t n = 42;
+
+    fakexen_store_set("n", "7");
+    faults->error = "EACCES";
+    faults->error_type = XS_READ;
+    CHECK_EQ(read_node("n"), -EACCES);
+    CHECK_EQ(xs_read_u64(XS_NO_TX, "n", 0, 10, &n), -EACCES);
+    CHECK_EQ(n, 42);
+    faults->error_type = XS_DIRECTORY;
+    CHECK_EQ(xs_list(XS_NO_TX, "n", &names, &count), -EACCES);
+    faults->error = NULL;
+    CHECK_EQ(xs_read_u64(XS_NO_TX, "n", 0, 10, &n), 0);
+    CHECK_EQ(n, 7);
+}
+
 /* ---- directories ---- */
 
 static void make_children(unsigned n)
@@ -793,6 +812,37 @@ TEST(xenstore, outlasts_a_store_that_restarts)
     faults->deaf = false;
     check_alive();
     CHECK_STR(fakexen_store_get("x"), "z");
+}
+
+static bool forget(struct xsd_sockmsg *h, char *payload)
+{
+    (void)h;
+    (void)payload;
+    return false;
+}
+
+/* What was under way is lost with it, and nothing else: not the watches, which it keeps. We have
+ * not agreed to begin the rings anew, and do not, whatever it says of that. */
+TEST(xenstore, loses_only_what_a_store_that_restarts_forgot)
+{
+    struct xenstore_domain_interface *page = fakexen_store_page();
+    struct xs_watch w = {0};
+
+    CHECK_EQ(xs_watch(&w, "x", count_calls, NULL), 0);
+    fakexen_settle();
+    calls = 0;
+    page->server_features = XENSTORE_SERVER_FEATURE_RECONNECTION;
+    page->connection = XENSTORE_RECONNECT;
+    faults->mangle = forget;
+    CHECK_EQ(read_node("x"), -ETIMEDOUT);
+    faults->mangle = NULL;
+    check_alive();
+    fakexen_store_set("x", "1");
+    fakexen_settle();
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(page->connection, XENSTORE_RECONNECT);
+    xs_unwatch(&w);
+    run_workers();
 }
 
 /* A full ring alone breaks nothing: the request was not begun. */
