@@ -29,7 +29,7 @@ is_in() {
 
 is_up() {
     is_in "$VIF" && is_in "$VBD" && is_in "/local/domain/$DOMID/device/vif/0" &&
-        is_in "/local/domain/$DOMID/device/vbd/51712" && ping -c 1 -W 1 "$IP"
+        is_in "/local/domain/$DOMID/device/vbd/51712" && ping -c 1 -W 10 "$IP"
 }
 
 # ---- three ways to be cut ----
