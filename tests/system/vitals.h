@@ -10,6 +10,7 @@
 
 #define VITALS_MAGIC 0x7669746c73616779u
 #define VITALS_CANARY 0xca5eca5eca5eca5eu /* fills memory that nobody outside may see */
+#define VITALS_PLANTED 17 /* bytes from the end of the page data/canary, where one shows */
 
 struct vitals {
     uint64_t magic;
@@ -20,6 +21,7 @@ struct vitals {
     uint64_t pages_free;
     uint32_t pause; /* dom0's: 1, and the program leaves its devices alone */
     uint32_t paused;
+    uint32_t begun; /* dom0's: a bit for each backend of its own that was honest once */
 };
 
 #endif

@@ -318,7 +318,8 @@ static void pages_that_stay_mapped(void)
     serve(100);
     good = victim->rounds_good;
     serve_with(KEEPS_PAGES);
-    sleep_us(500000);
+    for (uint64_t end = now_ms() + ROUND_MS; victim->quarantined < nr_kept && now_ms() < end;)
+        sleep_us(10000);
     if (nr_kept == 0 || victim->quarantined < nr_kept)
         complain("pages that are mapped are not in quarantine");
     if (victim->rounds_good != good)
@@ -458,12 +459,12 @@ static const struct test_case cases[] = {
     {"producer_one_too_many", false, ACCUSED, producer_one_too_many},
     {"producer_backwards", false, ACCUSED, producer_backwards},
     {"pages_that_stay_mapped", true, ANY, pages_that_stay_mapped},
-    {"pages_that_change_after_the_answer", false, ANY, pages_that_change_after_the_answer},
+    {"pages_that_change_after_the_answer", true, ANY, pages_that_change_after_the_answer},
     {"all_of_the_ring_overwritten", false, ANY, all_of_the_ring_overwritten},
-    {"geometry_of_nonsense", false, ANY, geometry_of_nonsense},
+    {"geometry_of_nonsense", true, ANY, geometry_of_nonsense},
     {"bounds_of_nonsense", false, ANY, bounds_of_nonsense},
     {"disk_that_came_back_smaller", false, ANY, disk_that_came_back_smaller},
-    {"requests_that_are_never_answered", false, STAYS, requests_that_are_never_answered},
+    {"requests_that_are_never_answered", true, STAYS, requests_that_are_never_answered},
     {"storm_of_events", true, STAYS, storm_of_events},
     {"storm_of_states", false, ANY, storm_of_states},
 };

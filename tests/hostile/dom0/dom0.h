@@ -33,7 +33,7 @@ void store_rm(const char *dir, const char *name);
 /* ---- grants ---- */
 
 /* Domain (dom)'s page (gref); NULL: it is not granted so. All of it is searched for the canary of
- * tests/system/vitals.h: canaries_seen counts the pages that show it. */
+ * tests/system/vitals.h, 15 bytes in a row: canaries_seen counts the pages that show it. */
 void *grant_map(unsigned dom, uint32_t gref, bool writable);
 void grant_unmap(void *page);
 /* Search it once more. */

@@ -2,9 +2,11 @@
 /*
  * victim [DISK-ID]: what a hostile backend is let loose on. It sends small datagrams, serves
  * streams on port 5001, writes and reads all of the disk in rounds, and shows in a page of its own
- * (data/vitals is the grant) how it is: above all a beating heart. Much of its memory, of heap,
- * stacks and free pages, holds a canary that nothing outside may ever see. It ends with the node
- * data/stop; the last round then went well or the status is 1.
+ * (data/vitals is the grant) how it is: above all a beating heart. Much of its memory holds a
+ * canary that nothing outside may ever see: free pages, free blocks of the heap, and, below what
+ * they use now, the stacks of the threads that write to the disk and send. One page shows a canary
+ * (its grant is data/canary), for whoever searches to see that it would be found. It ends with the
+ * node data/stop; the last round then went well or the status is 1.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -25,6 +27,7 @@
 #define TENTH 100
 #define CANARY_PAGES 256
 #define BLOCKS_AT_ONCE 16
+#define DEEP 16384 /* bytes of stack, more than a driver uses */
 
 static struct vitals *vitals;
 static bool stopping;
@@ -79,6 +82,24 @@ static void soil_free_memory(void)
     }
 }
 
+/* Where the frames of drivers called by this thread will lie. */
+static __attribute__((noinline)) void soil_stack(void)
+{
+    uint64_t deep[DEEP / sizeof(uint64_t)];
+
+    fill_with_canary(deep, sizeof(deep));
+    __asm__ volatile("" : : "r"(deep) : "memory"); /* it is wanted */
+}
+
+/* As a leak would leave it: at the end of a page, at an odd address. */
+static void plant_canary(void *page)
+{
+    uint64_t canary[2];
+
+    fill_with_canary(canary, sizeof(canary));
+    memcpy((char *)page + PAGE_SIZE - VITALS_PLANTED, canary, sizeof(canary));
+}
+
 /* ---- network ---- */
 
 /* Something goes out all the time, to all. */
@@ -92,6 +113,7 @@ static void *talk(void *arg)
     setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &yes, sizeof(yes));
     for (;;) {
         rest(50);
+        soil_stack();
         if (!is_paused())
             (void)!sendto(fd, text, sizeof(text), 0, (struct sockaddr *)&all, sizeof(all));
     }
@@ -153,6 +175,7 @@ static void *use_disk(void *arg)
         if (is_paused())
             continue;
         soil_free_memory();
+        soil_stack();
         good = write_all(bf, blocks, round, buf) && read_all(bf, blocks, round, buf);
         if (good)
             store_relaxed(&vitals->rounds_good, vitals->rounds_good + 1);
@@ -195,17 +218,22 @@ static void start(void *(*fn)(void *), void *arg)
     pthread_detach(t);
 }
 
-int main(int argc, char **argv)
+static void *show_page(const char *node)
 {
     struct shared_page page;
+
+    if (shared_page_create(0, &page) != 0 || xs_printf(XS_NO_TX, node, "%u", page.ref) != 0)
+        exit(70);
+    return page.va;
+}
+
+int main(int argc, char **argv)
+{
     pthread_t disk;
     void *bad = NULL;
 
-    if (shared_page_create(0, &page) != 0)
-        return 70;
-    vitals = page.va;
-    if (xs_printf(XS_NO_TX, "data/vitals", "%u", page.ref) != 0)
-        return 70;
+    plant_canary(show_page("data/canary"));
+    vitals = show_page("data/vitals");
     start(beat, NULL);
     start(talk, NULL);
     start(serve, NULL);
