@@ -115,18 +115,6 @@ void mangle_status(struct blkif_response *rsp)
     rsp->status = answer_status;
 }
 
-void use_cpus(unsigned n)
-{
-    static unsigned known = 1;
-
-    if (known == 1)
-        fakexen_run_other_cpus();
-    host_cpus_possible = n;
-    host_cpus_online = (struct cpumask){{(1UL << n) - 1}};
-    for (; known < n; known++)
-        CHECK_EQ(evtchn_cpu_init(known), 0);
-}
-
 void expect_well(void)
 {
     blk.mangle = NULL;

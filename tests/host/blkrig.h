@@ -28,8 +28,6 @@ void end(void);
 struct blkfront_info info(void);
 /* Once the backend holds and changes nothing any more: connected (again), and of use. */
 void expect_well(void);
-/* (n) CPUs are online. */
-void use_cpus(unsigned n);
 /* (len) is a multiple of 8. */
 void fill_random(uint8_t *p, size_t len);
 

@@ -283,6 +283,9 @@ static void net_connect(struct fake_dev *dev)
     CHECK(net->nr_queues >= 1 && net->nr_queues <= FAKE_QUEUES);
     CHECK(net->nr_queues == 1 || net->nr_queues <= net_max_queues(dev));
     net->nr_groups = 0;
+    net->sg = fake_dev_back_is_on(dev, "feature-sg");
+    net->gso4 = fake_dev_back_is_on(dev, "feature-gso-tcpv4");
+    net->gso6 = fake_dev_back_is_on(dev, "feature-gso-tcpv6");
     for (net->queue = 0; net->queue < net->nr_queues; net->queue++)
         net_connect_queue(net);
     net->queue = 0;
@@ -443,8 +446,7 @@ static void net_take_extra(struct fake_net *net, const struct netif_tx_request *
     CHECK_EQ(extra->type, XEN_NETIF_EXTRA_TYPE_GSO);
     six = extra->u.gso.type == XEN_NETIF_GSO_TYPE_TCPV6;
     CHECK(six || extra->u.gso.type == XEN_NETIF_GSO_TYPE_TCPV4);
-    CHECK(fake_dev_back_is_on(&net->dev, six ? "feature-gso-tcpv6" : "feature-gso-tcpv4"));
-    CHECK(fake_dev_back_is_on(&net->dev, "feature-sg"));
+    CHECK(net->sg && (six ? net->gso6 : net->gso4));
     CHECK(extra->u.gso.size > 0 && extra->u.gso.size < req->size);
     CHECK_EQ(extra->u.gso.features, 0);
     CHECK(req->flags & NETTXF_csum_blank);
@@ -596,7 +598,7 @@ static void blk_notified(void *arg)
     fake_blk_run(arg);
 }
 
-static struct back_ring *blk_ring_of(struct fake_blk *blk, unsigned i)
+struct back_ring *fake_blk_ring(struct fake_blk *blk, unsigned i)
 {
     return i == 0 ? &blk->ring : &blk->other[i - 1];
 }
@@ -610,7 +612,7 @@ static unsigned blk_front_number(struct fake_blk *blk, const char *name, unsigne
 /* As xen/io/blkif.h says of several queues and pages. */
 static void blk_attach(struct fake_blk *blk, unsigned i)
 {
-    struct back_ring *r = blk_ring_of(blk, i);
+    struct back_ring *r = fake_blk_ring(blk, i);
     unsigned order = blk_front_number(blk, "ring-page-order", 0);
     const char *dir = "";
     char name[60], queue[24];
@@ -656,8 +658,8 @@ static void blk_disconnect(struct fake_dev *dev)
     struct fake_blk *blk = CONTAINER_OF(dev, struct fake_blk, dev);
 
     for (unsigned i = 0; i < blk->nr_queues; i++) {
-        fakexen_off_notify(blk_ring_of(blk, i)->port);
-        back_ring_detach(blk_ring_of(blk, i));
+        fakexen_off_notify(fake_blk_ring(blk, i)->port);
+        back_ring_detach(fake_blk_ring(blk, i));
     }
     if (blk->keeps && !blk->keep_mapped)
         fake_blk_let_go(blk);
@@ -795,8 +797,6 @@ static size_t blk_move(struct fake_blk *blk, const struct blkif_request *req, un
     return len;
 }
 
-static struct back_ring *answering;
-
 void fake_blk_answer(struct fake_blk *blk, uint64_t id, unsigned operation, int status)
 {
     struct blkif_response rsp;
@@ -807,7 +807,7 @@ void fake_blk_answer(struct fake_blk *blk, uint64_t id, unsigned operation, int 
     rsp.status = (int16_t)status;
     if (blk->mangle != NULL)
         blk->mangle(&rsp);
-    back_ring_put(answering != NULL ? answering : &blk->ring, &rsp, sizeof(rsp));
+    back_ring_put(blk->answering != NULL ? blk->answering : &blk->ring, &rsp, sizeof(rsp));
 }
 
 static void blk_discard(struct fake_blk *blk, const struct blkif_request *req)
@@ -892,9 +892,9 @@ void fake_blk_do(struct fake_blk *blk, unsigned i)
 {
     unsigned after = --blk->nr_held - i;
 
-    answering = blk->held_of[i];
+    blk->answering = blk->held_of[i];
     blk_do(blk, &blk->held[i]);
-    answering = NULL;
+    blk->answering = NULL;
     memmove(&blk->held[i], &blk->held[i + 1], after * sizeof(blk->held[0]));
     memmove(&blk->held_of[i], &blk->held_of[i + 1], after * sizeof(blk->held_of[0]));
 }
@@ -904,13 +904,13 @@ void fake_blk_release(struct fake_blk *blk)
     while (blk->nr_held > 0)
         fake_blk_do(blk, 0);
     for (unsigned i = 0; i < blk->nr_queues; i++)
-        back_ring_push(blk_ring_of(blk, i));
+        back_ring_push(fake_blk_ring(blk, i));
 }
 
 void fake_blk_run(struct fake_blk *blk)
 {
     for (unsigned i = 0; i < blk->nr_queues; i++) {
-        struct back_ring *r = blk_ring_of(blk, i);
+        struct back_ring *r = fake_blk_ring(blk, i);
 
         if (r->page == NULL)
             return;

@@ -91,6 +91,7 @@ struct fake_net {
     struct back_ring tx, rx;                                             /* of the first queue, */
     struct back_ring more_tx[FAKE_QUEUES - 1], more_rx[FAKE_QUEUES - 1]; /* of the others */
     unsigned nr_queues;
+    bool sg, gso4, gso6;         /* what it offered when it connected */
     unsigned queue;              /* the one that the calls below work on, and on_frame is for */
     unsigned taken[FAKE_QUEUES]; /* frames from the guest by queue */
     bool hold_tx;                /* leaves requests alone */
@@ -160,6 +161,7 @@ struct fake_blk {
     struct blkif_request held[FAKE_BLK_HELD];
     struct back_ring *held_of[FAKE_BLK_HELD];
     unsigned nr_held;
+    struct back_ring *answering; /* where answers go, NULL: to queue 0 */
     /* Change the answer before it is sent, NULL: no. */
     void (*mangle)(struct blkif_response *rsp);
     struct {
@@ -180,6 +182,7 @@ void fake_blk_run(struct fake_blk *blk);
 /* Do held request (i) / all of them and answer. */
 void fake_blk_do(struct fake_blk *blk, unsigned i);
 void fake_blk_release(struct fake_blk *blk);
+struct back_ring *fake_blk_ring(struct fake_blk *blk, unsigned queue);
 /* Answer as told, whatever was asked. */
 void fake_blk_answer(struct fake_blk *blk, uint64_t id, unsigned operation, int status);
 void fake_blk_let_go(struct fake_blk *blk);

@@ -56,6 +56,7 @@ static struct port {
     void (*fn)(void *arg);
     void *arg;
 } ports[PORTS];
+static unsigned nr_notified; /* of them, since they were last looked at */
 
 static struct queue {
     port_t tail;
@@ -110,6 +111,18 @@ static bool run_other_cpus(void *arg)
 void fakexen_run_other_cpus(void)
 {
     host_on_idle(run_other_cpus, NULL);
+}
+
+void fakexen_use_cpus(unsigned n)
+{
+    static unsigned known = 1;
+
+    if (known == 1)
+        fakexen_run_other_cpus();
+    host_cpus_possible = n;
+    host_cpus_online = (struct cpumask){{(1UL << n) - 1}};
+    for (; known < n; known++)
+        REQUIRE(evtchn_cpu_init(known) == 0);
 }
 
 static bool fifo(void)
@@ -237,6 +250,7 @@ static int new_port(unsigned status, unsigned vcpu, port_t *out)
     for (port_t port = 1; port <= max && port < PORTS; port++) {
         if (ports[port].status != EVTCHNSTAT_closed)
             continue;
+        nr_notified -= ports[port].notified;
         ports[port] = (struct port){.status = status,
                                     .vcpu = vcpu,
                                     .priority = EVTCHN_FIFO_PRIORITY_DEFAULT,
@@ -290,6 +304,7 @@ static int send(port_t port)
         return -EINVAL;
     switch (ports[port].status) {
     case EVTCHNSTAT_interdomain:
+        nr_notified += !ports[port].notified;
         ports[port].notified = true;
         ports[port].count++;
         return 0;
@@ -450,10 +465,11 @@ static bool deliver_notifications(void *arg)
     (void)arg;
     if (worked)
         upcall(host_cpu);
-    for (port_t port = 1; port < PORTS; port++) {
+    for (port_t port = 1; port < PORTS && nr_notified > 0; port++) {
         if (!ports[port].notified)
             continue;
         ports[port].notified = false;
+        nr_notified--;
         worked = true;
         if (ports[port].fn != NULL)
             ports[port].fn(ports[port].arg);

@@ -81,6 +81,8 @@ port_t fakexen_virq_port(unsigned virq, unsigned cpu);
 /* From now on CPUs other than the first take their events in host_step. Otherwise a test does it.
  */
 void fakexen_run_other_cpus(void);
+/* (n) CPUs are online, and take their events so. */
+void fakexen_use_cpus(unsigned n);
 /* EVTCHNSTAT_* of a guest port. */
 unsigned fakexen_port_status(port_t port);
 /* The domain that may bind to a port which the guest allocated. */

@@ -15,10 +15,11 @@
 
 static struct setup *setups;
 static struct census *censuses;
-static const struct test fuzzing = {"fuzz", "input", NULL, 0, NULL};
+static struct test fuzzing = {"fuzz", "input", NULL, 0, NULL};
 const struct test *test_current = &fuzzing;
 bool test_verbose;
 __attribute__((weak)) bool fuzz_forks;
+__attribute__((weak)) size_t fuzz_ram_pages;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
@@ -73,6 +74,7 @@ void test_pass(void)
 
 void fuzz_setup(void)
 {
+    fuzzing.ram_pages = fuzz_ram_pages;
     for (struct setup *s = setups; s != NULL; s = s->next)
         s->fn();
 }

@@ -8,10 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The domain's memory, if a target defines it as more than HOST_RAM_PAGES: several queues need it.
+ */
+extern size_t fuzz_ram_pages;
+
 void fuzz_run(void (*fn)(const uint8_t *data, size_t size), const uint8_t *data, size_t size);
 
-/* A target that defines it as true calls fuzz_setup itself, in a process for each input. */
+/* A target that defines it as true runs each input by fuzz_apart: in a process of its own, from the
+ * setups on, whose coverage is taken over. */
 extern bool fuzz_forks;
 void fuzz_setup(void);
+void fuzz_apart(void (*fn)(const uint8_t *data, size_t size), const uint8_t *data, size_t size);
 
 #endif

@@ -237,7 +237,7 @@ TEST_RAM(blkfront, features_come_and_go_under_load, 65536)
     static const unsigned queues[] = {4, 1, 2, 3, 1};
     static struct trial t[40];
 
-    use_cpus(4);
+    fakexen_use_cpus(4);
     fake_blk_create(&blk, "51712");
     CHECK_EQ(open_vbd(), 0);
     memset(want, 0, sizeof(want));

@@ -77,7 +77,7 @@ TEST_RAM(blkfront, negotiates_as_much_as_memory_allows, 65536)
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        use_cpus(cases[i].cpus);
+        fakexen_use_cpus(cases[i].cpus);
         fake_blk_create(&blk, "51712");
         fake_dev_set_back(&blk.dev, "multi-queue-max-queues", cases[i].queues);
         fake_dev_set_back(&blk.dev, "max-ring-page-order", cases[i].order);
@@ -101,7 +101,7 @@ TEST_RAM(blkfront, negotiates_as_much_as_memory_allows, 65536)
 
 TEST(blkfront, a_small_domain_takes_little)
 {
-    use_cpus(4);
+    fakexen_use_cpus(4);
     fake_blk_create(&blk, "51712");
     blk.persistent = true;
     fake_dev_set_back(&blk.dev, "multi-queue-max-queues", "4");
@@ -117,7 +117,7 @@ TEST_RAM(blkfront, queues_are_of_the_cpu_that_submits, 32768)
 {
     static struct trial t[8];
 
-    use_cpus(4);
+    fakexen_use_cpus(4);
     fake_blk_create(&blk, "51712");
     fake_dev_set_back(&blk.dev, "multi-queue-max-queues", "4");
     CHECK_EQ(open_vbd(), 0);

@@ -143,7 +143,7 @@ TEST_RAM(blkfront, a_silent_backend_fails_transfers_in_time, 65536)
     static const unsigned depths[] = {1, 20, 32, 300};
     static struct trial t[300];
 
-    use_cpus(4);
+    fakexen_use_cpus(4);
     for (unsigned i = 0; i < 32; i++) {
         bool pooled = i & 1, flush = i & 2, several = i & 4;
         unsigned n = depths[i / 8];
@@ -300,7 +300,7 @@ TEST_RAM(blkfront, a_long_flush_is_waited_for_in_every_queue, 32768)
 {
     struct trial t[2];
 
-    use_cpus(4);
+    fakexen_use_cpus(4);
     fake_blk_create(&blk, "51712");
     fake_dev_set_back(&blk.dev, "multi-queue-max-queues", "4");
     CHECK_EQ(open_vbd(), 0);

@@ -32,6 +32,7 @@ static struct {
 } trial[TRIALS];
 static uint8_t buf[40 * 4096], want[64 * 4096];
 static unsigned plugs;
+unsigned hostile_blk_queues;
 
 /* ---- the guest's part ---- */
 
@@ -46,7 +47,7 @@ static void on_done(struct blkfront_io *io)
 /* Memory as it is: with something in it that is nobody else's business. All of it, once. */
 static void plant_canaries(void)
 {
-    static void *page[HOST_RAM_PAGES];
+    static void *page[HOSTILE_BLK_PAGES];
     static bool planted;
     size_t n = 0;
 
@@ -115,8 +116,10 @@ static void submit(struct program *p)
     if (io->op == BLKFRONT_READ || io->op == BLKFRONT_WRITE)
         set_pages(io, i, 1 + program_byte(p) % 32, how & 16);
     trial[i].busy = true;
+    host_cpu = i % host_cpus_possible; /* it says which queue */
     if (blkfront_submit(bf, io) != 0)
         trial[i].busy = false;
+    host_cpu = 0;
 }
 
 static void cancel(struct program *p)
@@ -137,57 +140,65 @@ static void plug(void)
 
 /* ---- the backend's part ---- */
 
-static uint8_t *ring_bytes(void)
+static struct back_ring *ring_of(unsigned queue)
 {
-    return (uint8_t *)blk.ring.page;
+    return fake_blk_ring(&blk, queue % MAX(blk.nr_queues, 1u));
 }
 
 static void answer(struct program *p)
 {
     unsigned how = program_byte(p);
-    const struct blkif_request *req = &blk.held[program_byte(p) % FAKE_BLK_HELD];
+    unsigned which = program_byte(p);
+    const struct blkif_request *req = &blk.held[which % FAKE_BLK_HELD];
+    struct back_ring *ring = ring_of(which);
     uint64_t id;
 
     if (blk.ring.page == NULL)
         return;
-    if (blk.nr_held > 0 && how % 8 != 0)
+    if (blk.nr_held > 0 && how % 8 != 0) {
         req = &blk.held[(how >> 3) % blk.nr_held];
+        ring = blk.held_of[(how >> 3) % blk.nr_held];
+    }
+    blk.answering = ring;
     id = how % 16 == 1 ? (uint64_t)program_word(p) << (program_byte(p) % 33) : req->id;
     fake_blk_answer(&blk, id, how % 16 == 2 ? program_byte(p) : req->operation,
                     how % 16 == 3 ? (int16_t)program_word(p) : -(int)(how % 16 == 4));
-    back_ring_push(&blk.ring);
+    blk.answering = NULL;
+    back_ring_push(ring);
 }
 
 static void scribble(struct program *p)
 {
     uint32_t where = program_word(p);
+    uint8_t *page = (uint8_t *)ring_of(where >> 16)->page;
 
-    for (unsigned n = program_byte(p) % 16; n > 0 && blk.ring.page != NULL; n--)
-        ring_bytes()[where++ % 4096] = (uint8_t)program_byte(p);
+    for (unsigned n = program_byte(p) % 16; n > 0 && page != NULL; n--)
+        page[where++ % 4096] = (uint8_t)program_byte(p);
 }
 
 static void move_index(struct program *p)
 {
     unsigned which = program_byte(p);
     uint32_t by = program_word(p);
+    struct back_ring *ring = ring_of(which >> 2);
 
-    if (blk.ring.page == NULL)
+    if (ring->page == NULL)
         return;
     switch (which % 4) {
     case 0:
-        blk.ring.page->rsp_prod += by;
+        ring->page->rsp_prod += by;
         break;
     case 1:
-        blk.ring.page->rsp_prod += by % 64;
+        ring->page->rsp_prod += by % 64;
         break;
     case 2:
-        blk.ring.page->req_event = by;
+        ring->page->req_event = by;
         break;
     case 3:
-        blk.ring.page->rsp_event = by;
+        ring->page->rsp_event = by;
         break;
     }
-    fakexen_raise(blk.ring.port);
+    fakexen_raise(ring->port);
 }
 
 /* No data of transfers has it four times in a row. */
@@ -198,25 +209,43 @@ static bool shows_canary(const void *page, size_t len)
     return memmem(page, len, four, sizeof(four)) != NULL;
 }
 
+/* Of a request that was given up meanwhile the list of segments may be gone. */
+static unsigned nr_segments(const struct blkif_request *req)
+{
+    const struct blkif_request_indirect *indirect = (const void *)req;
+    uint8_t byte;
+
+    if (req->operation == BLKIF_OP_INDIRECT &&
+        fake_grant_read(indirect->indirect_grefs[0], 0, &byte, 1) != 0)
+        return 0;
+    return MIN(fake_blk_nr_segments(req), 32u);
+}
+
 /* P4: all of every page that is granted for a request. */
 static void look_at_pages(void)
 {
     static uint8_t page[4096];
 
     for (unsigned i = 0; i < blk.nr_held; i++)
-        for (unsigned s = 0; s < fake_blk_nr_segments(&blk.held[i]) && s < 32; s++)
+        for (unsigned s = 0; s < nr_segments(&blk.held[i]); s++)
             if (fake_grant_read(fake_blk_segment(&blk.held[i], s).gref, 0, page, 4096) == 0)
                 CHECK(!shows_canary(page, 4096));
-    if (blk.ring.page != NULL)
-        CHECK(!shows_canary(ring_bytes(), 4096));
+    for (unsigned i = 0; i < blk.nr_queues; i++)
+        CHECK(ring_of(i)->page == NULL || !shows_canary(ring_of(i)->page, 4096));
+}
+
+static bool is_sane(const struct back_ring *r)
+{
+    return r->page != NULL && r->page->req_prod - r->req_cons <= r->size;
 }
 
 /* What was held is not answered any more. */
 static void run(bool hold)
 {
     blk.hold = hold;
-    if (blk.ring.page == NULL || blk.ring.page->req_prod - blk.ring.req_cons > blk.ring.size)
-        return;
+    for (unsigned i = 0; i < blk.nr_queues; i++)
+        if (!is_sane(ring_of(i)))
+            return;
     fake_blk_run(&blk);
 }
 
@@ -296,10 +325,14 @@ static void change_mind(struct program *p)
     blk.dev.aloof = how % 8 == 0;
     blk.keep_mapped = how % 8 == 1;
     blk.persistent = how & 8;
-    blk.ring.quiet = how & 16;
-    blk.ring.deaf = how & 32;
+    for (unsigned i = 0; i < FAKE_BLK_QUEUES; i++) {
+        fake_blk_ring(&blk, i)->quiet = how & 16;
+        fake_blk_ring(&blk, i)->deaf = how & 32;
+    }
     if (how & 64)
         fake_dev_set_front(&blk.dev, "trusted", how & 128 ? "0" : "1");
+    else if (how & 128)
+        fake_dev_set_back(&blk.dev, "multi-queue-max-queues", "4");
 }
 
 /* As after a restart: what was done before it does not end everything that could come after it. */
@@ -361,6 +394,7 @@ static void act(struct program *p)
 {
     acts[program_byte(p) % ARRAY_SIZE(acts)](p);
     fakexen_settle();
+    hostile_blk_queues = MAX(hostile_blk_queues, blk.nr_queues);
 }
 
 /* ---- the frame ---- */
@@ -380,7 +414,9 @@ static void be_honest(void)
         plug();
     fake_blk_crash(&blk);
     blk.tolerant = false;
-    blk.hold = blk.keep_mapped = blk.dev.aloof = blk.ring.quiet = blk.ring.deaf = false;
+    blk.hold = blk.keep_mapped = blk.dev.aloof = false;
+    for (unsigned i = 0; i < FAKE_BLK_QUEUES; i++)
+        fake_blk_ring(&blk, i)->quiet = fake_blk_ring(&blk, i)->deaf = false;
     fake_blk_let_go(&blk);
     fake_dev_set_front(&blk.dev, "trusted", "1");
     for (unsigned i = 0; i < ARRAY_SIZE(keys) - 1; i++)
@@ -418,6 +454,7 @@ static void be_done(void)
 
 void hostile_blk_prepare(void)
 {
+    fakexen_use_cpus(4);
     grow_grants();
     plant_canaries();
 }

@@ -6,6 +6,8 @@
 
 FAKEXEN_BOOT(fuzz)
 
+size_t fuzz_ram_pages = HOSTILE_BLK_PAGES;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -6,7 +6,7 @@
  * rule, hang or send a frame that the backend could object to, and at the end of each input nothing
  * is left: grants, ports, watches and quarantine are as they were.
  *
- *     make fuzz FUZZ_SECONDS=3600
+ *     make fuzz FUZZ=net FUZZ_SECONDS=3600
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +20,8 @@
 #include "tests/host/test.h"
 
 FAKEXEN_BOOT(fuzz)
+
+size_t fuzz_ram_pages = 16384; /* memory for several queues */
 
 #define STEPS_MAX 400
 
@@ -110,31 +112,47 @@ static void want_groups(unsigned first, unsigned n)
     netfront_set_groups(nf, &groups);
 }
 
-/* Segments of one flow, which may be joined, or anything. */
+/* Headers of a TCP segment; its port chooses the queue. */
+static void make_segment(unsigned kind, unsigned len, bool six)
+{
+    uint8_t *ip = frame_data + 14, *tcp = ip + (six ? 40 : 20);
+
+    memcpy(frame_data + 12, six ? "\x86\xdd" : "\x08", 2);
+    memset(ip, 0, 60);
+    ip[0] = six ? 0x60 : 0x45;
+    ip[six ? 4 : 2] = (uint8_t)((len - (six ? 54 : 14)) >> 8);
+    ip[six ? 5 : 3] = (uint8_t)(len - (six ? 54 : 14));
+    ip[six ? 6 : 9] = 6;
+    tcp[1] = (uint8_t)kind;
+    tcp[12] = 0x50;
+    tcp[13] = 0x10;
+}
+
+/* A segment of some flow, or anything. */
 static void send_frame(unsigned kind, unsigned len)
 {
-    static uint32_t sequence;
-    uint8_t *f = frame_data;
-    struct netfront_frag frag[2] = {{.data = f, .len = (uint16_t)MIN(len, 60u)}};
+    struct netfront_frag frag[2] = {{.data = frame_data, .len = (uint16_t)MIN(len, 60u)}};
 
-    memset(f, kind, 64);
-    if (kind % 2) {
-        memcpy(f + 12, "\x08\x00\x45\x00", 4);
-        memset(f + 16, 0, 38);
-        f[16] = (uint8_t)((len - 14) >> 8);
-        f[17] = (uint8_t)(len - 14);
-        f[23] = 6;
-        f[38] = (uint8_t)(sequence >> 24);
-        f[39] = (uint8_t)(sequence >> 16);
-        f[40] = (uint8_t)(sequence >> 8);
-        f[41] = (uint8_t)sequence;
-        f[46] = 0x50;
-        f[47] = 0x10;
-        sequence += len - 54;
-    }
-    frag[1] = (struct netfront_frag){f + 60, (uint16_t)(len - frag[0].len), NULL};
+    memset(frame_data, (int)kind, 64);
+    if (kind % 2)
+        make_segment(kind, len, false);
+    frag[1] = (struct netfront_frag){frame_data + 60, (uint16_t)(len - frag[0].len), NULL};
     (void)!netfront_send(nf, frag, len > 60 ? 2 : 1,
                          kind % 4 ? NETFRONT_CSUM_BLANK : NETFRONT_CSUM_NONE);
+}
+
+/* Into two segments at least, as lwIP would have it, or in the most ways. */
+static void send_large(unsigned kind, unsigned len)
+{
+    static const uint16_t cuts[] = {1448, 8960, 1, 0xffff};
+    bool six = kind & 1;
+    unsigned headers = six ? 74 : 54;
+    uint16_t cut = (uint16_t)MIN(cuts[kind >> 1 & 3], len - headers - 1);
+    struct netfront_frag frag[2] = {{.data = frame_data, .len = (uint16_t)headers},
+                                    {frame_data + headers, (uint16_t)(len - headers), NULL}};
+
+    make_segment(kind >> 3, len, six);
+    (void)!netfront_send_large(nf, frag, 2, cut);
 }
 
 static void guest_acts(void)
@@ -143,15 +161,27 @@ static void guest_acts(void)
 
     if (kind >= 224)
         want_groups(number >> 8, number % (NETFRONT_GROUPS_MAX + 4));
+    else if (kind >= 192)
+        send_large(kind, 76 + number % 65400);
     else
         send_frame(kind, 54 + number % 9000);
 }
 
 /* ---- the backend ---- */
 
+static struct back_ring *rx_ring(void)
+{
+    return net.queue == 0 ? &net.rx : &net.more_rx[net.queue - 1];
+}
+
+static struct back_ring *tx_ring(void)
+{
+    return net.queue == 0 ? &net.tx : &net.more_tx[net.queue - 1];
+}
+
 static bool posted(void)
 {
-    struct back_ring *rx = net.queue == 0 ? &net.rx : &net.more_rx[net.queue - 1];
+    struct back_ring *rx = rx_ring();
 
     return net.dev.attached && rx->page != NULL && rx->page->req_prod != rx->req_cons;
 }
@@ -174,28 +204,33 @@ static void note(void)
         fake_net_answer_extra(&net, type % 8, flags % 4);
 }
 
-/* A request is taken first, with the note that may follow it: the answers lie where they lay. */
+/* A request is taken first, with the note that may follow it: the answers lie where they lay.
+ * A frame is taken as a whole, of whose last piece the answer may be a lie too. */
 static void answer_transmission(void)
 {
     unsigned lie = next16();
     int status = (int8_t)next8();
-    struct netif_tx_request req;
+    struct netif_tx_request req = {.flags = NETTXF_more_data};
     struct netif_extra_info extra;
 
-    if (!net.dev.attached || !back_ring_take(&net.tx, &req, sizeof(req)))
-        return;
-    fake_net_answer_tx(&net, req.id + (lie & 1 ? lie : 0), status);
-    if ((req.flags & NETTXF_extra_info) && back_ring_take(&net.tx, &extra, sizeof(extra)) &&
-        !(lie & 2))
-        fake_net_answer_tx(&net, 0, NETIF_RSP_NULL);
-    back_ring_push(&net.tx);
+    while (net.dev.attached && (req.flags & NETTXF_more_data) &&
+           back_ring_take(tx_ring(), &req, sizeof(req))) {
+        bool lies = (lie & 1) && (!(lie & 4) || !(req.flags & NETTXF_more_data));
+
+        fake_net_answer_tx(&net, req.id + (lies ? lie : 0), status);
+        if ((req.flags & NETTXF_extra_info) && back_ring_take(tx_ring(), &extra, sizeof(extra)) &&
+            !(lie & 2))
+            fake_net_answer_tx(&net, 0, NETIF_RSP_NULL);
+    }
+    if (net.dev.attached)
+        back_ring_push(tx_ring());
 }
 
 static void write_index(void)
 {
     unsigned which = next8();
     uint32_t value = next32();
-    struct back_ring *ring = which & 1 ? &net.tx : &net.rx;
+    struct back_ring *ring = which & 1 ? tx_ring() : rx_ring();
 
     if (!net.dev.attached)
         return;
@@ -213,16 +248,22 @@ static void write_index(void)
 
 static void write_node(void)
 {
-    static const char *const names[] = {
-        "feature-sg", "feature-gso-tcpv4",      "feature-split-event-channels",
-        "state",      "multi-queue-max-queues", "feature-rx-copy",
-        "online",     "feature-no-csum-offload"};
+    static const char *const names[] = {"feature-sg",
+                                        "feature-gso-tcpv4",
+                                        "feature-split-event-channels",
+                                        "state",
+                                        "multi-queue-max-queues",
+                                        "feature-rx-copy",
+                                        "online",
+                                        "feature-no-csum-offload",
+                                        "feature-gso-tcpv6",
+                                        "feature-ipv6-csum-offload"};
     unsigned which = next8();
     char value[9] = "";
 
     for (unsigned i = 0; i < which >> 4 && i < 8; i++)
         value[i] = (char)next8();
-    fake_dev_set_back(&net.dev, names[which % 8], value);
+    fake_dev_set_back(&net.dev, names[which % 16 % ARRAY_SIZE(names)], value);
 }
 
 static void write_front(void)
@@ -239,8 +280,8 @@ static void raise_events(void)
 {
     if (!net.dev.attached)
         return;
-    fakexen_raise(net.rx.port);
-    fakexen_raise(net.tx.port);
+    fakexen_raise(rx_ring()->port);
+    fakexen_raise(tx_ring()->port);
 }
 
 static void watch_event(void)
@@ -338,6 +379,8 @@ static void begin(unsigned features)
     fake_dev_set_back(&net.dev, "multi-queue-max-queues", features & 8 ? "2" : "1");
     fake_dev_set_front(&net.dev, "trusted", features & 16 ? "0" : "1");
     fake_dev_set_back(&net.dev, "feature-multicast-control", features & 32 ? "1" : "0");
+    fake_dev_set_back(&net.dev, "feature-gso-tcpv6", features & 64 ? "1" : "0");
+    fake_dev_set_back(&net.dev, "feature-ipv6-csum-offload", features & 128 ? "1" : "0");
     fake_dev_set_back(&net.dev, "feature-dynamic-multicast-control", features & 32 ? "1" : "0");
     CHECK_EQ(netfront_create("0", &user, &nf), 0);
     if (features & 32)
@@ -362,6 +405,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     unsigned grants = grant_count_used(), ports = evtchn_count_bound();
     unsigned watches = fakexen_store_count_watches();
 
+    fakexen_use_cpus(2);
     code = bytes;
     code_len = len;
     begin(next8());

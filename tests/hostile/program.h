@@ -29,6 +29,11 @@ static inline uint32_t program_word(struct program *p)
     return word;
 }
 
+#define HOSTILE_BLK_PAGES 16384 /* memory for several queues */
+
+/* The most that a program had. */
+extern unsigned hostile_blk_queues;
+
 /* Once, before the first program. */
 void hostile_blk_prepare(void);
 /* Against blkfront. Fails the test, or returns with everything as it was. */

@@ -23,15 +23,16 @@ static void run_random(unsigned n, size_t most)
             program[b] = (uint8_t)test_random();
         hostile_blk_run(program, size);
     }
+    CHECK_EQ(hostile_blk_queues, 4);
 }
 
-TEST(hostile_blk, random_programs_short)
+TEST_RAM(hostile_blk, random_programs_short, HOSTILE_BLK_PAGES)
 {
-    run_random(300, 120);
+    run_random(200, 120);
     test_pass(); /* the grant table has grown; blk.c checks the rest */
 }
 
-TEST(hostile_blk, random_programs_long)
+TEST_RAM(hostile_blk, random_programs_long, HOSTILE_BLK_PAGES)
 {
     run_random(20, sizeof(program));
     test_pass();
