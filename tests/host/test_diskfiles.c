@@ -152,7 +152,7 @@ TEST(diskfiles, are_read_again_after_an_error)
     CHECK((host_clock - start) / NSEC_PER_SEC <= 30);
     comes_back(NULL);
     thread_sleep_until(host_clock + 20 * NSEC_PER_SEC);
-    read_on(SIZE / 2, SIZE);
+    read_on(SIZE / 4, SIZE);
     read_on(0, SIZE);
     end_files();
 }
