@@ -528,7 +528,7 @@ static void flush_among_writes(void)
 
 TEST_RAM(blkfront, a_flush_covers_what_had_ended_in_every_queue, 32768)
 {
-    use_cpus(4);
+    fakexen_use_cpus(4);
     fake_blk_create(&blk, "51712");
     fake_dev_set_back(&blk.dev, "multi-queue-max-queues", "4");
     CHECK_EQ(open_vbd(), 0);
