@@ -79,9 +79,10 @@ LWIP_SRCS := $(addprefix $(lwip-src)/, \
         netifapi.c sockets.c tcpip.c) \
     netif/ethernet.c)
 
-# Calls inside lwIP that lib/net/tso.c takes over.
+# Calls inside lwIP that lib/net/tso.c and lib/net/fragments.c take over.
 LWIP_WRAPS := -Wl,--wrap=tcp_output -Wl,--wrap=tcp_rexmit_rto_commit \
-    -Wl,--wrap=tcp_split_unsent_seg -Wl,--wrap=ip4_frag -Wl,--wrap=ip6_frag
+    -Wl,--wrap=tcp_split_unsent_seg -Wl,--wrap=ip4_frag -Wl,--wrap=ip6_frag \
+    -Wl,--wrap=ip6_reass
 
 HTTP_PARSER_INC := -isystem $(DEPS)/http-parser
 HTTP_PARSER_SRCS := $(DEPS)/http-parser/http_parser.c
