@@ -58,7 +58,7 @@ host-net-objs := $(patsubst %.c,$(BUILD)/host/%.o,$(host-net) $(LWIP_SRCS) \
     tests/host/test_multicast.c tests/host/test_nic.c tests/host/test_fragments.c)
 # (-MMD is silent about what a system header includes)
 $(host-net-objs): $(wildcard lib/net/port/*.h lib/net/port/arch/*.h)
-$(host-net-objs): HOST_CPPFLAGS += -isystem lib/net/include -Ilib/net/port $(LWIP_INC)
+$(host-net-objs): HOST_CPPFLAGS += $(host-net-flags)
 
 host-runner := $(BUILD)/host/runner
 host-objs := $(patsubst %.c,$(BUILD)/host/%.o,$(host-modules) $(host-tests))
@@ -86,7 +86,7 @@ host-renamed-net := poll socket bind listen accept accept4 connect send sendto s
     freeaddrinfo gai_strerror getnameinfo gethostbyname getservbyname getprotobyname inet_addr \
     inet_aton inet_ntoa inet_pton inet_ntop if_nametoindex if_indextoname hstrerror \
     __h_errno_location in6addr_any in6addr_loopback
-$(host-net-objs): HOST_CPPFLAGS += $(foreach f,$(host-renamed-net),-D$f=posix_$f)
+host-net-flags = -isystem lib/net/include -Ilib/net/port $(LWIP_INC) $(foreach f,$(host-renamed-net),-D$f=posix_$f)
 
 $(BUILD)/host/%.o: %.c
 	@mkdir -p $(@D)
@@ -174,12 +174,12 @@ check-host: $(host-runner) $(host-images)/made $(host-race) $(host-race-evtchn) 
 # libFuzzer binaries: the same objects but main.c, built by clang. A target is the file that defines
 # LLVMFuzzerTestOneInput and what it needs; its corpus is a directory of inputs worth keeping.
 host-fuzz-frame := tests/host/fuzz.c tests/host/check.c tests/host/hostarch.c tests/host/hostmem.c \
-    tests/host/hostthread.c kernel/page.c kernel/wait.c kernel/mutex.c lib/base/string.c
+    tests/host/hostthread.c kernel/page.c kernel/wait.c kernel/mutex.c lib/base/string.c tests/host/fuzz_apart.c
 host-fuzz-xen := tests/host/hostcpus.c tests/host/fakexen.c tests/host/fakestore.c \
     tests/host/fakeback.c lib/base/format.c lib/base/parse.c $(filter-out %/page.c %/wait.c \
     %/mutex.c %/heap.c %/vmap.c,$(filter kernel/%.c,$(host-modules))) \
     frontends/common/xenbus.c frontends/common/life.c
-fuzzers := erofs blk net core
+fuzzers := erofs blk net core stack
 fuzz-erofs-srcs := tests/host/fuzz_erofs.c lib/fs/block.c lib/fs/memdev.c lib/fs/erofs.c
 fuzz-blk-srcs := tests/hostile/fuzz_blk.c tests/hostile/blk.c $(host-fuzz-xen) \
     $(filter frontends/blkfront/%,$(host-modules))
@@ -189,18 +189,27 @@ FUZZ_RUNS ?= 300
 fuzz-net-srcs := tests/hostile/fuzz_net.c $(host-fuzz-xen) \
     $(filter frontends/netfront/%,$(host-modules))
 fuzz-core-srcs := tests/hostile/fuzz_core.c $(host-fuzz-xen)
+fuzz-stack-srcs := tests/hostile/fuzz_stack.c $(host-fuzz-xen) $(host-net) $(LWIP_SRCS) \
+    $(filter frontends/netfront/% lib/posix/%,$(host-modules)) lib/libc/timespec.c
 host-fuzz-objs := $(patsubst %.c,$(BUILD)/host-fuzz/%.o,$(sort $(host-fuzz-frame) \
     $(foreach f,$(fuzzers),$(fuzz-$f-srcs))))
 $(BUILD)/host-fuzz/kernel/page.o: HOST_CPPFLAGS += $(foreach f,$(host-renamed-page),-Dpage_$f=kernel_page_$f)
 $(BUILD)/host-fuzz/lib/base/string.o: HOST_CPPFLAGS += $(foreach f,$(host-renamed),-D$f=base_$f)
+host-fuzz-net-objs := $(patsubst %.c,$(BUILD)/host-fuzz/%.o,$(host-net) $(LWIP_SRCS) tests/hostile/fuzz_stack.c)
+$(host-fuzz-net-objs): $(wildcard lib/net/port/*.h lib/net/port/arch/*.h)
+$(host-fuzz-net-objs): HOST_CPPFLAGS += $(host-net-flags)
+$(foreach f,lib/posix/poll lib/posix/select lib/posix/pipe,$(BUILD)/host-fuzz/$f.o): \
+    HOST_CPPFLAGS += $(foreach f,$(host-renamed-posix),-D$f=posix_$f)
+$(BUILD)/host-fuzz/$(DEPS)/lwip/%.o: HOST_CFLAGS += -fno-sanitize=alignment,shift
 
 $(BUILD)/host-fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(HOST_FUZZ_CC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
 
+fuzz-stack-flags := $(LWIP_WRAPS)
 define fuzzer
 $(BUILD)/host-fuzz/fuzz_$(1): $(patsubst %.c,$(BUILD)/host-fuzz/%.o,$(host-fuzz-frame) $(fuzz-$(1)-srcs))
-	$(HOST_FUZZ_CC) $(HOST_CFLAGS) -fsanitize=fuzzer $$^ -o $$@
+	$(HOST_FUZZ_CC) $(HOST_CFLAGS) -fsanitize=fuzzer $(fuzz-$(1)-flags) $$^ -o $$@
 .PHONY: fuzz-$(1)
 endef
 $(foreach f,$(fuzzers),$(eval $(call fuzzer,$f)))
@@ -209,6 +218,7 @@ fuzz-erofs: $(BUILD)/host-fuzz/fuzz_erofs $(host-images)/made ## the file system
 fuzz-blk: $(BUILD)/host-fuzz/fuzz_blk ## blkfront's
 fuzz-net: $(BUILD)/host-fuzz/fuzz_net ## netfront's
 fuzz-core: $(BUILD)/host-fuzz/fuzz_core ## that of store, console, events and the handshake
+fuzz-stack: $(BUILD)/host-fuzz/fuzz_stack ## that of the interface and lwIP, by frames
 
 # FUZZ: which ones; FUZZ_SECONDS: how long each. What they find and learn goes to the build directory, they
 # start from that and from tests/hostile/corpus-NAME.
@@ -216,7 +226,7 @@ FUZZ ?= $(fuzzers)
 FUZZ_FLAGS := -len_control=0 -timeout=60 -rss_limit_mb=4096
 fuzz-max-len = $(if $(filter erofs,$(1)),32768,1024)
 # (a process for each input takes longer)
-fuzz-runs = $(if $(filter core,$(1)),$(shell expr $(FUZZ_RUNS) / 4),$(FUZZ_RUNS))
+fuzz-runs = $(if $(filter core stack,$(1)),$(shell expr $(FUZZ_RUNS) / 4),$(FUZZ_RUNS))
 fuzz-seeds = $(wildcard tests/hostile/corpus-$(1)) $(if $(filter erofs,$(1)),$(host-images)/seeds)
 fuzz-dir = $(abspath $(BUILD))/fuzz/$(1)
 run-fuzzer = mkdir -p $(call fuzz-dir,$(1)) && ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16 \

@@ -9,16 +9,12 @@
  * no grant, port or watch is left. A store whose stream is whole serves again; one that wrote
  * nonsense into its ring is given up, and every call says so at once.
  *
- * Giving up is for good, so each input runs in a process of its own, whose coverage is taken over.
+ * Giving up is for good, so each input runs in a process of its own (fuzz_apart).
  *
  *     make fuzz FUZZ=core FUZZ_SECONDS=3600
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "frontends/common/life.h"
 #include "kernel/console.h"
 #include "kernel/heap.h"
@@ -35,7 +31,6 @@ FAKEXEN_BOOT(fuzz)
 bool fuzz_forks = true;
 
 #define STEPS_MAX 300
-#define TIME_LIMIT_S 50 /* of its own time: what the machine does besides is no hang */
 #define WATCHES 4
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
@@ -471,31 +466,8 @@ static void run(const uint8_t *bytes, size_t len)
     CHECK_EQ(xs_count_watches(), known);
 }
 
-/* ---- processes ---- */
-
-/* The linker's names of clang's counters: what an input reached. */
-extern uint8_t __start___sancov_cntrs[], __stop___sancov_cntrs[];
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    const struct rlimit limit = {TIME_LIMIT_S, TIME_LIMIT_S};
-    size_t n = (size_t)(__stop___sancov_cntrs - __start___sancov_cntrs);
-    static uint8_t *reached;
-    int status;
-    pid_t pid;
-
-    if (reached == NULL)
-        reached = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    pid = fork();
-    if (pid == 0) {
-        (void)setrlimit(RLIMIT_CPU, &limit);
-        fuzz_setup();
-        run(bytes, len);
-        memcpy(reached, __start___sancov_cntrs, n);
-        _exit(0);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-        abort();
-    memcpy(__start___sancov_cntrs, reached, n);
+    fuzz_apart(run, bytes, len);
     return 0;
 }
