@@ -472,6 +472,7 @@ static void net_take_frame(struct fake_net *net, struct netif_tx_request *req)
         return;
     }
     while (req[n - 1].flags & NETTXF_more_data) {
+        CHECK(net->sg);
         CHECK(n < XEN_NETIF_NR_SLOTS_MIN);
         CHECK(back_ring_take(net_tx(net), &req[n], sizeof(req[n])));
         CHECK(req[n].size < first);
@@ -570,12 +571,13 @@ void fake_net_push(struct fake_net *net)
     back_ring_push(net_rx(net));
 }
 
-bool fake_net_deliver(struct fake_net *net, const void *data, unsigned len, unsigned piece,
-                      unsigned offset, unsigned flags)
+/* (cut): 0, or what the note after the first piece says. */
+static bool net_deliver(struct fake_net *net, const uint8_t *from, unsigned len, unsigned piece,
+                        unsigned offset, unsigned flags, unsigned cut, unsigned gso_type)
 {
-    const uint8_t *from = data;
+    unsigned posted = net_rx(net)->page->req_prod - net_rx(net)->req_cons;
 
-    if (net_rx(net)->page->req_prod - net_rx(net)->req_cons < (len + piece - 1) / piece)
+    if (posted < (len + piece - 1) / piece + (cut != 0))
         return false;
     while (len > 0) {
         unsigned n = len < piece ? len : piece;
@@ -583,12 +585,30 @@ bool fake_net_deliver(struct fake_net *net, const void *data, unsigned len, unsi
             fake_net_answer(net, 0, offset, flags | (n < len ? NETRXF_more_data : 0), (int)n);
 
         CHECK(fake_grant_write(ref, offset, from, n) == 0 || net->hostile);
+        if (flags & NETRXF_extra_info)
+            fake_net_answer_gso(net, cut, gso_type);
         from += n;
         len -= n;
         flags = 0;
     }
     fake_net_push(net);
     return true;
+}
+
+bool fake_net_deliver(struct fake_net *net, const void *data, unsigned len, unsigned piece,
+                      unsigned offset, unsigned flags)
+{
+    return net_deliver(net, data, len, piece, offset, flags, 0, 0);
+}
+
+bool fake_net_deliver_large(struct fake_net *net, const void *data, unsigned len, unsigned piece,
+                            unsigned offset, unsigned flags, unsigned cut, unsigned gso_type)
+{
+    bool six = gso_type == XEN_NETIF_GSO_TYPE_TCPV6;
+
+    CHECK_EQ(fake_dev_front_number(&net->dev, "feature-sg"), 1);
+    CHECK_EQ(fake_dev_front_number(&net->dev, six ? "feature-gso-tcpv6" : "feature-gso-tcpv4"), 1);
+    return net_deliver(net, data, len, piece, offset, flags | NETRXF_extra_info, cut, gso_type);
 }
 
 /* ---- block ---- */

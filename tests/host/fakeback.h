@@ -123,6 +123,9 @@ void fake_net_run(struct fake_net *net);
  * the first one. False: too few pages posted. */
 bool fake_net_deliver(struct fake_net *net, const void *data, unsigned len, unsigned piece,
                       unsigned offset, unsigned flags);
+/* A TCP segment larger than the mtu, with the note that it would be cut into payloads of (cut). */
+bool fake_net_deliver_large(struct fake_net *net, const void *data, unsigned len, unsigned piece,
+                            unsigned offset, unsigned flags, unsigned cut, unsigned gso_type);
 /* Take one posted page and answer it with these fields; the id is the request's plus (id_lie). */
 gref_t fake_net_answer(struct fake_net *net, unsigned id_lie, unsigned offset, unsigned flags,
                        int status);

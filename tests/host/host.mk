@@ -38,7 +38,7 @@ host-test-files := $(sort $(wildcard tests/host/test_*.c tests/hostile/test_*.c)
 host-tests := \
     tests/host/main.c tests/host/check.c tests/host/hostarch.c tests/host/hostcpus.c tests/host/hostmem.c \
     tests/host/hostthread.c tests/host/fakexen.c tests/host/fakestore.c tests/host/fakeback.c \
-    tests/host/blkrig.c tests/host/netrig.c tests/host/fuzz_erofs.c tests/hostile/blk.c $(host-test-files)
+    tests/host/blkrig.c tests/host/netrig.c tests/host/tcprig.c tests/host/fuzz_erofs.c tests/hostile/blk.c $(host-test-files)
 
 HOST_CPPFLAGS := -DPARAVANE_HOST -D__XEN_INTERFACE_VERSION__=0x00040e00 -D_GNU_SOURCE \
     -Itests/host/include -Iarch/x86/include -I. -isystem $(DEPS)/xen-include \
@@ -55,7 +55,8 @@ $(BUILD)/host/$(DEPS)/lwip/%.o: HOST_WARN := -w
 $(BUILD)/host/$(DEPS)/lwip/%.o: HOST_CFLAGS += -fno-sanitize=alignment,shift
 host-net-objs := $(patsubst %.c,$(BUILD)/host/%.o,$(host-net) $(LWIP_SRCS) \
     tests/host/test_socket.c tests/host/test_stream.c tests/host/test_netconfig.c tests/host/test_tso.c \
-    tests/host/test_multicast.c tests/host/test_nic.c tests/host/test_fragments.c)
+    tests/host/test_multicast.c tests/host/test_nic.c tests/host/test_fragments.c \
+    tests/host/tcprig.c)
 # (-MMD is silent about what a system header includes)
 $(host-net-objs): $(wildcard lib/net/port/*.h lib/net/port/arch/*.h)
 $(host-net-objs): HOST_CPPFLAGS += $(host-net-flags)
