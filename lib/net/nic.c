@@ -48,6 +48,7 @@
 #include <lwip/ethip6.h>
 #include <lwip/etharp.h>
 #include <lwip/inet_chksum.h>
+#include <lwip/nd6.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/ethernet.h>
 #include <lwip/prot/ip6.h>
@@ -534,6 +535,7 @@ static void link_up(struct nic *nic)
     netfront_get_info(nic->nf, &info);
     net_lock();
     adopt_properties(nic, &info);
+    nd6_clear_destination_cache(); /* with each it noted the mtu that was */
     follow_key(nic, &info);
     netif_set_link_up(&nic->netif);
     neighbours_tell(&nic->netif);

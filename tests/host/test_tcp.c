@@ -217,3 +217,9 @@ TEST(tcp, outlives_feature_sg_and_the_mtu_with_it)
     outlive((struct conditions){.mtu = 9000, .mss = 8960}, lose_or_gain_sg);
     test_pass();
 }
+
+TEST(tcp, outlives_feature_sg_and_the_mtu_with_it_over_ip6)
+{
+    outlive((struct conditions){.six = true, .mtu = 9000, .mss = 8940}, lose_or_gain_sg);
+    test_pass();
+}
