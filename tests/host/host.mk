@@ -120,9 +120,11 @@ $(host-race-evtchn): $(host-race-evtchn-srcs) $(wildcard kernel/*.h lib/base/*.h
 	    -std=gnu11 -O1 -g -pthread -fsanitize=thread $(host-race-evtchn-srcs) -o $@
 
 host-race-blk := $(BUILD)/host/race_blk
-host-race-blk-srcs := tests/host/race_blk.c tests/host/racecpus.c kernel/wait.c kernel/mutex.c \
-    lib/base/format.c lib/base/parse.c $(filter-out %/await.c,$(filter frontends/blkfront/%,$(host-modules)))
-$(host-race-blk): $(host-race-blk-srcs) $(wildcard frontends/*/*.h kernel/*.h lib/base/*.h tests/host/include-race/arch/*.h)
+host-race-front-srcs := tests/host/racerig.c tests/host/racecpus.c kernel/wait.c kernel/mutex.c \
+    lib/base/format.c lib/base/parse.c
+host-race-blk-srcs := tests/host/race_blk.c $(host-race-front-srcs) $(filter-out %/await.c,$(filter frontends/blkfront/%,$(host-modules)))
+host-race-front-deps := $(wildcard frontends/*/*.h kernel/*.h lib/base/*.h tests/host/racerig.h tests/host/include-race/arch/*.h)
+$(host-race-blk): $(host-race-blk-srcs) $(host-race-front-deps)
 	@mkdir -p $(@D)
 	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
 	    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan $(host-race-blk-srcs) -o $@

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * For a frontend on several CPUs at once, under the thread sanitizer (race_blk.c, race_net.c):
+ * threads of the host, over which the real wait queues and mutexes stand; memory and grants that
+ * are counted; no options, no log.
+ */
+#ifndef TESTS_HOST_RACERIG_H
+#define TESTS_HOST_RACERIG_H
+
+#include <stdint.h>
+#include "kernel/grant.h"
+#include "kernel/thread.h"
+
+#define RACE_CPUS 4
+
+/* First of all: the calling thread becomes one of ours; all ends after (seconds). */
+void race_begin(unsigned seconds);
+uint32_t random_below(uint32_t n);
+
+/* What was taken and not given back. */
+extern unsigned live_threads, pages_out, heap_out, grants_out;
+/* What the clock is ahead of the host's. */
+extern nsec_t skipped;
+
+/* The page that is granted as (ref), which is in use. */
+void *mapped(gref_t ref);
+
+#endif
