@@ -52,7 +52,7 @@ struct netfront_page {
 enum tx_role { TX_PIECE, TX_HEAD, TX_GROUP }; /* of a frame; its first one; a group is told of */
 
 struct netfront_tx {
-    struct mutex lock;       /* guards all of this but (kick) and (worked) */
+    struct mutex lock;       /* guards all of this; (kick) and (worked) are also read without */
     struct shared_page page; /* the ring's */
     struct tx_ring ring;
     struct slots slots;                      /* one for each page of the pool */
@@ -86,7 +86,7 @@ struct netfront_channel {
     bool owed;
 };
 
-/* As in struct netfront_info, which has the sums. */
+/* As in struct netfront_info, which has the sums. Read at any time: see netfront_count. */
 struct netfront_counts {
     uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped, tx_dropped, tx_large;
     uint64_t notifies, events;
@@ -135,6 +135,18 @@ struct netfront {
     struct timer repoll;
 };
 
+/* Of a counter that one thread at a time adds to; (notifies) and (events) have several. */
+static inline void netfront_count(uint64_t *counter, uint64_t n)
+{
+    store_relaxed(counter, load_relaxed(counter) + n);
+}
+
+/* Queue (i), NULL: there was never one. Any context. */
+static inline struct netfront_queue *netfront_queue(struct netfront *nf, unsigned i)
+{
+    return i < NETFRONT_QUEUES_MAX ? load_acquire(&nf->queue[i]) : NULL;
+}
+
 /* The backend broke the protocol: out of service from now on. Any context. */
 void netfront_fault(struct netfront *nf, const char *why);
 
@@ -161,7 +173,7 @@ bool netfront_rx_poll(struct netfront_queue *q, unsigned budget);
 /* True when there is more already. */
 bool netfront_rx_rearm(struct netfront_queue *q);
 
-/* Notify the backend over (q)'s channel for transmission or reception. */
+/* Notify the backend over (q)'s channel for transmission, with its lock, or reception. */
 void netfront_notify_tx(struct netfront_queue *q);
 void netfront_notify_rx(struct netfront_queue *q);
 

@@ -102,7 +102,7 @@ static void on_event(port_t port, void *arg)
 
     store_relaxed(&channel->port, port); /* the opener may not have noted it yet */
     store_release(&channel->owed, true);
-    channel->q->count.events++;
+    atomic_add(&channel->q->count.events, 1); /* its other channel may be on another CPU */
     nf->user.wake(nf->user.arg);
 }
 
@@ -124,20 +124,20 @@ static void on_backend_change(void *arg)
     nf->user.wake(nf->user.arg);
 }
 
-static void notify(struct netfront_queue *q, port_t port)
+static void notify(struct netfront_queue *q, const struct netfront_channel *channel)
 {
-    q->count.notifies++;
-    (void)evtchn_notify(port);
+    atomic_add(&q->count.notifies, 1);
+    (void)evtchn_notify(load_relaxed(&channel->port));
 }
 
 void netfront_notify_rx(struct netfront_queue *q)
 {
-    notify(q, q->rx_channel.port);
+    notify(q, &q->rx_channel);
 }
 
 void netfront_notify_tx(struct netfront_queue *q)
 {
-    notify(q, q->nf->terms.split ? q->tx_channel.port : q->rx_channel.port);
+    notify(q, q->nf->terms.split ? &q->tx_channel : &q->rx_channel);
 }
 
 static void give_eoi(struct netfront_channel *channel, bool worked)
@@ -351,24 +351,28 @@ static void disconnect(void *arg)
         netfront_tx_close(nf->queue[i]);
         netfront_rx_close(nf->queue[i]);
     }
-    nf->fault = NULL;
+    store_relaxed(&nf->fault, NULL);
 }
 
 static const struct life_driver driver = {
     .class = "vif", .connect = connect, .disconnect = disconnect, .on_change = on_backend_change};
 
-/* I5 */
+/* I5; also out of queues that this life does not have, the next may. */
 static void let_senders_out(struct netfront *nf)
 {
-    for (unsigned i = 0; i < nf->nr_queues; i++) {
-        mutex_lock(&nf->queue[i]->tx.lock);
-        mutex_unlock(&nf->queue[i]->tx.lock);
+    struct netfront_queue *q;
+
+    for (unsigned i = 0; (q = netfront_queue(nf, i)) != NULL; i++) {
+        mutex_lock(&q->tx.lock);
+        mutex_unlock(&q->tx.lock);
     }
 }
 
 static void go_up(struct netfront *nf)
 {
+    mutex_lock(&nf->lock);
     nf->info.lives++;
+    mutex_unlock(&nf->lock);
     announce(nf);
     store_release(&nf->up, true);
     netfront_groups_poll(nf); /* a backend that filters lets nothing through yet */
@@ -385,7 +389,7 @@ static void take_down(struct netfront *nf)
     store_release(&nf->up, false);
     let_senders_out(nf);
     (void)timer_cancel(&nf->repoll);
-    if (nf->fault != NULL)
+    if (load_relaxed(&nf->fault) != NULL)
         xb_fail(&nf->dev, -EPROTO, "the backend broke the protocol: %s", nf->fault);
     life_close(&nf->life);
     log_info("%s: link down", nf->info.name);
@@ -469,7 +473,7 @@ bool netfront_poll(struct netfront *nf, unsigned budget)
     for (unsigned i = 0; i < nf->nr_queues; i++)
         more |= poll_queue(nf->queue[i], MAX(1, budget / nf->nr_queues));
     netfront_groups_poll(nf);
-    if (more || nf->fault != NULL)
+    if (more || load_relaxed(&nf->fault) != NULL)
         return true;
     for (unsigned i = 0; i < nf->nr_queues; i++)
         more |= !go_idle(nf->queue[i]);
@@ -478,24 +482,26 @@ bool netfront_poll(struct netfront *nf, unsigned budget)
 
 static void add_counts(struct netfront_info *info, const struct netfront_counts *c)
 {
-    info->rx_frames += c->rx_frames;
-    info->rx_bytes += c->rx_bytes;
-    info->tx_frames += c->tx_frames;
-    info->tx_bytes += c->tx_bytes;
-    info->rx_dropped += c->rx_dropped;
-    info->tx_dropped += c->tx_dropped;
-    info->tx_large += c->tx_large;
-    info->notifies += c->notifies;
-    info->events += c->events;
+    info->rx_frames += load_relaxed(&c->rx_frames);
+    info->rx_bytes += load_relaxed(&c->rx_bytes);
+    info->tx_frames += load_relaxed(&c->tx_frames);
+    info->tx_bytes += load_relaxed(&c->tx_bytes);
+    info->rx_dropped += load_relaxed(&c->rx_dropped);
+    info->tx_dropped += load_relaxed(&c->tx_dropped);
+    info->tx_large += load_relaxed(&c->tx_large);
+    info->notifies += load_relaxed(&c->notifies);
+    info->events += load_relaxed(&c->events);
 }
 
 void netfront_get_info(struct netfront *nf, struct netfront_info *out)
 {
+    const struct netfront_queue *q;
+
     mutex_lock(&nf->lock);
     *out = nf->info;
     mutex_unlock(&nf->lock);
     out->link = netfront_link(nf);
-    out->queues = nf->nr_queues;
-    for (unsigned i = 0; i < NETFRONT_QUEUES_MAX && nf->queue[i] != NULL; i++)
-        add_counts(out, &nf->queue[i]->count);
+    out->queues = load_relaxed(&nf->nr_queues);
+    for (unsigned i = 0; (q = netfront_queue(nf, i)) != NULL; i++)
+        add_counts(out, &q->count);
 }

@@ -95,12 +95,12 @@ static void frame_end(struct netfront_queue *q)
     struct netfront_counts *count = &q->count;
 
     if (!frame_is_good(rx)) {
-        count->rx_dropped++;
+        netfront_count(&count->rx_dropped, 1);
         frame_discard(rx);
         return;
     }
-    count->rx_frames++;
-    count->rx_bytes += rx->frame.len;
+    netfront_count(&count->rx_frames, 1);
+    netfront_count(&count->rx_bytes, rx->frame.len);
     q->nf->user.input(q->nf->user.arg, &rx->frame);
     frame_begin(rx); /* the pages are the user's now */
 }
@@ -243,7 +243,7 @@ bool netfront_rx_poll(struct netfront_queue *q, unsigned budget)
     unsigned frames = 0;
     int rc = 0;
 
-    while (frames < budget && q->nf->fault == NULL) {
+    while (frames < budget && load_relaxed(&q->nf->fault) == NULL) {
         unsigned at = rx_ring_next_response(&rx->ring);
         union rx_answer answer;
 
@@ -258,7 +258,7 @@ bool netfront_rx_poll(struct netfront_queue *q, unsigned budget)
     }
     if (rc < 0)
         netfront_fault(q->nf, "more received slots than were posted");
-    if (q->nf->fault == NULL)
+    if (load_relaxed(&q->nf->fault) == NULL)
         refill(q);
     return frames == budget;
 }

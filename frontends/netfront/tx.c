@@ -46,7 +46,7 @@ int netfront_tx_open(struct netfront_queue *q, unsigned nr)
     tx_ring_init(&tx->ring, tx->page.va);
     slots_init(&tx->slots, nr, 16);
     tx->nr_extras = 0;
-    tx->kick = tx->worked = false;
+    tx->worked = false;
     for (unsigned i = 0; i < nr; i++) {
         int rc;
 
@@ -65,7 +65,7 @@ static void drop_unanswered(struct netfront_queue *q)
     int slot;
 
     while ((slot = slots_claim_any(&q->tx.slots)) >= 0) {
-        q->count.tx_dropped += q->tx.role[slot] == TX_HEAD;
+        netfront_count(&q->count.tx_dropped, q->tx.role[slot] == TX_HEAD);
         q->tx.role[slot] = TX_PIECE;
         slots_put(&q->tx.slots, (unsigned)slot);
     }
@@ -74,6 +74,7 @@ static void drop_unanswered(struct netfront_queue *q)
 void netfront_tx_close(struct netfront_queue *q)
 {
     drop_unanswered(q);
+    store_relaxed(&q->tx.kick, false); /* the next life may do without this queue */
     for (unsigned i = 0; i < tx_ring_SIZE; i++) {
         struct netfront_page *p = &q->tx.pool[i];
 
@@ -91,7 +92,7 @@ void netfront_tx_close(struct netfront_queue *q)
 static void failed(struct netfront_queue *q, enum tx_role role)
 {
     if (role == TX_HEAD)
-        q->count.tx_dropped++;
+        netfront_count(&q->count.tx_dropped, 1);
     if (role != TX_GROUP)
         return;
     store_relaxed(&q->nf->multicast.refused, true);
@@ -180,7 +181,7 @@ static bool has_room(const struct netfront_queue *q, unsigned pages, unsigned ex
 static int make_room(struct netfront_queue *q, unsigned pages, unsigned extras)
 {
     recycle(q);
-    while (q->nf->fault == NULL && !has_room(q, pages, extras)) {
+    while (load_relaxed(&q->nf->fault) == NULL && !has_room(q, pages, extras)) {
         if (!arm(q))
             return -ENOBUFS;
         recycle(q);
@@ -205,6 +206,7 @@ struct outgoing {
     enum netfront_csum csum;
     uint16_t cut; /* 0: it is not to be cut */
     uint8_t gso;
+    unsigned nr_queues; /* of which one was chosen */
 };
 
 /* A request for (n) bytes of it, the first of which tells of the whole. */
@@ -282,7 +284,7 @@ static int send_frame(struct netfront_queue *q, struct outgoing *out)
     struct netfront *nf = q->nf;
     int rc;
 
-    if (!netfront_link(nf) || q->index >= nf->nr_queues) /* it went down, and up again */
+    if (!netfront_link(nf) || out->nr_queues != nf->nr_queues) /* it went down, and up again */
         return -ENETDOWN;
     if (out->len < ETHERNET_HEADER || out->len > nf->info.tx_max)
         return -EMSGSIZE;
@@ -294,9 +296,9 @@ static int send_frame(struct netfront_queue *q, struct outgoing *out)
     if (rc != 0)
         return rc;
     put_frame(q, out);
-    q->count.tx_frames++;
-    q->count.tx_bytes += out->len;
-    q->count.tx_large += out->cut != 0;
+    netfront_count(&q->count.tx_frames, 1);
+    netfront_count(&q->count.tx_bytes, out->len);
+    netfront_count(&q->count.tx_large, out->cut != 0);
     return 0;
 }
 
@@ -337,9 +339,10 @@ static uint32_t flow_of(const struct netfront_frag *frag)
     return hash;
 }
 
-static struct netfront_queue *queue_for(struct netfront *nf, const struct netfront_frag *frag)
+/* One of (n). */
+static struct netfront_queue *queue_for(struct netfront *nf, const struct netfront_frag *frag,
+                                        unsigned n)
 {
-    unsigned n = load_acquire(&nf->nr_queues);
     uint32_t hash = n > 1 ? flow_of(frag) : 0;
 
     return nf->queue[n > 1 ? (hash ^ hash >> 16) % n : 0];
@@ -355,7 +358,8 @@ static int send_out(struct netfront *nf, unsigned n, struct outgoing *out)
 
     if (!netfront_link(nf))
         return -ENETDOWN;
-    q = queue_for(nf, frags);
+    out->nr_queues = load_acquire(&nf->nr_queues);
+    q = queue_for(nf, frags, out->nr_queues);
     for (unsigned i = 0; i < n && out->len <= XEN_NETIF_MAX_TX_SIZE; i++)
         out->len += frags[i].len;
     mutex_lock(&q->tx.lock);
@@ -380,9 +384,22 @@ int netfront_send_large(struct netfront *nf, const struct netfront_frag *frags, 
     return send_out(nf, n, &out);
 }
 
+/* With the lock, so that its port is of this life. */
+static void kick_queue(struct netfront_queue *q)
+{
+    mutex_lock(&q->tx.lock);
+    if (load_relaxed(&q->tx.kick) && netfront_link(q->nf)) {
+        store_relaxed(&q->tx.kick, false);
+        netfront_notify_tx(q);
+    }
+    mutex_unlock(&q->tx.lock);
+}
+
 void netfront_kick(struct netfront *nf)
 {
-    for (unsigned i = 0; i < NETFRONT_QUEUES_MAX && nf->queue[i] != NULL; i++)
-        if (atomic_exchange(&nf->queue[i]->tx.kick, false) && netfront_link(nf))
-            netfront_notify_tx(nf->queue[i]);
+    struct netfront_queue *q;
+
+    for (unsigned i = 0; (q = netfront_queue(nf, i)) != NULL; i++)
+        if (load_relaxed(&q->tx.kick))
+            kick_queue(q);
 }

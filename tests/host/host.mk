@@ -129,6 +129,14 @@ $(host-race-blk): $(host-race-blk-srcs) $(host-race-front-deps)
 	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
 	    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan $(host-race-blk-srcs) -o $@
 
+# (--wrap: who is about to take a mutex may be late)
+host-race-net := $(BUILD)/host/race_net
+host-race-net-srcs := tests/host/race_net.c $(host-race-front-srcs) lib/base/string.c $(filter frontends/netfront/%,$(host-modules))
+$(host-race-net): $(host-race-net-srcs) $(host-race-front-deps)
+	@mkdir -p $(@D)
+	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
+	    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan -Wl,--wrap=mutex_lock $(host-race-net-srcs) -o $@
+
 # The scheduler (tests/host/sched): in every order of its atomic operations, and on threads of the host.
 # Both are tests of the runner (test_sched.c).
 host-sched-srcs := tests/host/sched/inside.c tests/host/sched/machine.c kernel/runq.c \
@@ -167,10 +175,11 @@ $(host-storm-checked): $(host-sched-deps)
 $(BUILD)/host/tests/host/test_sched.o: HOST_CPPFLAGS += -DHOST_BIN='"$(abspath $(BUILD))/host"'
 
 .PHONY: check-host
-check-host: $(host-runner) $(host-images)/made $(host-race) $(host-race-evtchn) $(host-race-blk) $(host-explore) $(host-storm) $(host-storm-checked) $(host-lockcheck) ## host tests of the real modules, under sanitizers
+check-host: $(host-runner) $(host-images)/made $(host-race) $(host-race-evtchn) $(host-race-blk) $(host-race-net) $(host-explore) $(host-storm) $(host-storm-checked) $(host-lockcheck) ## host tests of the real modules, under sanitizers
 	$(host-race)
 	$(host-race-evtchn)
 	$(host-race-blk)
+	$(host-race-net)
 	$(host-lockcheck)
 	ASAN_OPTIONS=detect_leaks=0 $(host-runner)
 
