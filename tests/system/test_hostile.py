@@ -13,7 +13,7 @@ import pytest
 from conftest import FULL, HOSTILE, IMAGES, cases, run_script
 
 CHOSEN = os.environ.get("CASES", "all" if FULL else "few")
-FEW = {"tx_id_twice", "rx_pages_that_stay_mapped", "other_operation", "storm_of_events"}
+FEW = {"tx_id_twice", "rx_pages_that_stay_mapped", "other_operation"}
 FIRST = [f"{prefix}_{name}" for prefix in ("vif", "vbd") for name in ("honest_backend", "planted_canary")]
 CASE = re.compile(r'^ *\{"(\w+)", (true|false), (?:ACCUSED|STAYS|ANY),', re.MULTILINE)
 

@@ -105,7 +105,7 @@ books() {
 # Free pages go up and down with each round over the disk: the most of some.
 free_pages() {
     most=0
-    for look in $(seq 40); do
+    for look in $(seq 20); do
         now=$(has free)
         [ "$now" -le $most ] || most=$now
         sleep 0.25
