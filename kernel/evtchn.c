@@ -54,8 +54,7 @@ struct slot {
     uint8_t spurious; /* events without work in a row */
     bool rearms;      /* I4 */
     bool taken, delayed;
-    unsigned
-        running; /* CPUs in the handler: after a move the next one may enter before it is left */
+    unsigned running; /* CPUs in the handler: two, once the port moved in the midst of it */
 };
 
 /* As a tree, so that few ports take little room: some slots in a row are made when the first of

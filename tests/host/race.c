@@ -9,8 +9,6 @@
 #include <arch/cpu.h>
 #include <arch/irq.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,21 +25,6 @@
 #define VMAP_PAGES 4096UL
 #define KEPT 100
 #define SHARED 64
-
-__thread bool race_irq_on = true;
-__thread unsigned race_cpu, race_preempt_count;
-uintptr_t host_direct_map, host_memmap, host_vmap, host_vmap_end, host_window;
-
-void panic(const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vprintf(fmt, ap);
-    va_end(ap);
-    printf("\n");
-    exit(1);
-}
 
 void thread_preempt_check(void)
 {

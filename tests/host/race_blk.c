@@ -175,14 +175,7 @@ int xb_await(struct xb_device *dev, unsigned states, nsec_t deadline)
 {
     (void)dev;
     (void)states;
-    while (!load_acquire(&connected))
-        if (time_now() > deadline)
-            return -ETIMEDOUT;
-        else if (!load_acquire(&initialised) && !load_acquire(&connected))
-            return -ENODEV; /* it has left again */
-        else
-            usleep(100);
-    return 0;
+    return race_await(&initialised, &connected, deadline);
 }
 
 void xb_fail(struct xb_device *dev, int err, const char *fmt, ...)

@@ -13,7 +13,6 @@
 #include <arch/hypercall.h>
 #include <arch/page.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,22 +33,6 @@
 #define PORTS 32
 #define ROUNDS 3000
 #define NS_PER_MS 1000000ULL
-
-__thread bool race_irq_on = true;
-__thread unsigned race_cpu, race_preempt_count;
-uintptr_t host_direct_map, host_memmap, host_vmap, host_vmap_end, host_window;
-
-void panic(const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vprintf(fmt, ap);
-    va_end(ap);
-    printf("\n");
-    fflush(stdout);
-    _exit(1);
-}
 
 /* ---- what else the kernel would be ---- */
 

@@ -3,7 +3,6 @@
 #include "tests/host/racerig.h"
 #include <arch/cpu.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,22 +22,6 @@
 
 #define GRANTS 8192
 #define GRANTS_FIRST 8
-
-__thread bool race_irq_on = true;
-__thread unsigned race_cpu, race_preempt_count;
-uintptr_t host_direct_map, host_memmap, host_vmap, host_vmap_end, host_window;
-
-NORETURN void panic(const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vprintf(fmt, ap);
-    va_end(ap);
-    printf("\n");
-    fflush(stdout);
-    _exit(1);
-}
 
 uint32_t random_below(uint32_t n)
 {
@@ -338,4 +321,16 @@ bool log_allowed(struct log_limit *l)
 {
     (void)l;
     return true;
+}
+
+int race_await(const bool *initialised, const bool *connected, nsec_t deadline)
+{
+    while (!load_acquire(connected)) {
+        if (time_now() > deadline)
+            return -ETIMEDOUT;
+        if (!load_acquire(initialised) && !load_acquire(connected))
+            return -ENODEV; /* it has left again */
+        usleep(100);
+    }
+    return 0;
 }

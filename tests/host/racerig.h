@@ -7,6 +7,7 @@
 #ifndef TESTS_HOST_RACERIG_H
 #define TESTS_HOST_RACERIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "kernel/grant.h"
 #include "kernel/thread.h"
@@ -21,6 +22,9 @@ uint32_t random_below(uint32_t n);
 extern unsigned live_threads, pages_out, heap_out, grants_out;
 /* What the clock is ahead of the host's. */
 extern nsec_t skipped;
+
+/* xb_await's answer of a backend that sets (connected), once the frontend has set (initialised). */
+int race_await(const bool *initialised, const bool *connected, nsec_t deadline);
 
 /* The page that is granted as (ref), which is in use. */
 void *mapped(gref_t ref);
