@@ -78,7 +78,7 @@ def test_front_end_on_a_scratch_disk(tmp_path):
 
 
 def test_backends_that_leave_and_come_back(peer):
-    """States written by hand, hot-plug, the driver unbound and bound, a disk that grows: all under load."""
+    """States written by hand, hot-plug, the driver unloaded and loaded, a disk that grows: all under load."""
     result = run_lab("hello", "--script", HERE / "dom0/disklife.sh", "--put", HERE / "dom0/lib.sh",
                      "--put", IMAGES / "blkverify", "--put", peer)
     assert result.code == 0, result
