@@ -78,8 +78,8 @@ struct nic {
     bool dirty;    /* frames queued, backend not told; core lock */
     bool full;     /* a frame found the ring full; core lock */
     bool announced;
-    bool csum_offload, large4, large6;
-    unsigned busy; /* rounds in a row that used up the budget */
+    bool csum4, csum6, large4, large6; /* the backend sums, and cuts, TCP of that family */
+    unsigned busy;                     /* rounds in a row that used up the budget */
     uint64_t starved;
 };
 
@@ -196,8 +196,8 @@ static void input(void *arg, struct netfront_frame *frame)
 
 /* --- out --- */
 
-/* The sum over (proto), (len) and both addresses of (addr_len) bytes, not complemented: what the
- * backend goes on from. */
+/* The sum over (proto), (len) and both addresses of (addr_len) bytes, not complemented: what
+ * summing goes on from. */
 static u16_t pseudo_sum(const u8_t *addrs, unsigned addr_len, u8_t proto, u16_t len)
 {
     u32_t sum = lwip_htons(proto) + lwip_htons(len);
@@ -225,7 +225,7 @@ static u8_t *tcp_header(const struct pbuf *p)
     return tcp != NULL && tcp + TCP_HLEN <= frame + p->len ? tcp : NULL;
 }
 
-/* lwIP left out TCP's sum: put in the pseudo header's. */
+/* In the place of TCP's sum, that of the pseudo header. */
 static void fill_pseudo_sum(u8_t *frame, u8_t *tcp)
 {
     u8_t *ip = frame + SIZEOF_ETH_HDR;
@@ -236,6 +236,27 @@ static void fill_pseudo_sum(u8_t *frame, u8_t *tcp)
     else
         sum = pseudo_sum(ip + 8, 16, IP_PROTO_TCP, (u16_t)(ip[4] << 8 | ip[5]));
     memcpy(tcp + 16, &sum, sizeof(sum));
+}
+
+/* What the backend makes of it: with the pseudo header's in place, the sum of the rest is TCP's. */
+static void finish_sum(struct pbuf *p, u8_t *tcp)
+{
+    size_t before = (size_t)(tcp - (u8_t *)p->payload);
+    (void)pbuf_remove_header(p, before);
+    u16_t sum = inet_chksum_pbuf(p);
+    (void)pbuf_header_force(p, (s16_t)before);
+    memcpy(tcp + 16, &sum, sizeof(sum));
+}
+
+/* TCP's sum in the frame (p), whole or as far as the backend wants it. */
+static enum netfront_csum fill_sum(const struct nic *nic, struct pbuf *p, u8_t *tcp)
+{
+    bool six = ((u8_t *)p->payload)[SIZEOF_ETH_HDR] >> 4 == 6;
+    fill_pseudo_sum(p->payload, tcp);
+    if (six ? nic->csum6 : nic->csum4)
+        return NETFRONT_CSUM_BLANK;
+    finish_sum(p, tcp);
+    return NETFRONT_CSUM_NONE;
 }
 
 /* Fragments for the chain, neighbours in memory joined. The count, or 0 when there are too many. */
@@ -273,14 +294,14 @@ static err_t output(struct netif *netif, struct pbuf *p)
 {
     struct nic *nic = netif->state;
     struct netfront_frag frag[FRAGS_OUT];
-    u8_t *tcp = nic->csum_offload ? tcp_header(p) : NULL;
+    enum netfront_csum csum = NETFRONT_CSUM_NONE;
+    u8_t *tcp = tcp_header(p);
     u16_t cut = 0;
     if (tcp != NULL) {
         unsigned headers = (unsigned)(tcp - (u8_t *)p->payload) + (tcp[12] >> 4) * 4;
-        fill_pseudo_sum(p->payload, tcp);
+        csum = fill_sum(nic, p, tcp);
         cut = p->tot_len > headers + p->cut ? p->cut : 0;
     }
-    enum netfront_csum csum = tcp != NULL ? NETFRONT_CSUM_BLANK : NETFRONT_CSUM_NONE;
     unsigned n = chain_frags(p, frag);
     if (n > 0)
         return send_frags(nic, frag, n, csum, cut);
@@ -352,11 +373,10 @@ static void adopt_properties(struct nic *nic, const struct netfront_info *info)
     netif->mtu = netif->mtu6 = info->mtu;
     memcpy(netif->hwaddr, info->mac, ETH_HWADDR_LEN);
     set_checks(nic, 0);
-    nic->csum_offload = info->csum_offload && info->csum_offload6;
-    nic->large4 = nic->csum_offload && info->large4;
-    nic->large6 = nic->csum_offload && info->large6;
-    u16_t generate = nic->csum_offload ? 0 : NETIF_CHECKSUM_GEN_TCP;
-    netif->chksum_flags = (u16_t)((netif->chksum_flags & ~NETIF_CHECKSUM_GEN_TCP) | generate);
+    nic->csum4 = info->csum_offload;
+    nic->csum6 = info->csum_offload6;
+    nic->large4 = info->large4;
+    nic->large6 = info->large6;
 }
 
 /* lwIP's list is the new one already. Core lock held. */

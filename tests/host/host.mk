@@ -54,7 +54,7 @@ $(BUILD)/host/$(DEPS)/http-parser/%.o: HOST_WARN := -w
 $(BUILD)/host/$(DEPS)/lwip/%.o: HOST_WARN := -w
 $(BUILD)/host/$(DEPS)/lwip/%.o: HOST_CFLAGS += -fno-sanitize=alignment,shift
 host-net-objs := $(patsubst %.c,$(BUILD)/host/%.o,$(host-net) $(LWIP_SRCS) \
-    tests/host/test_socket.c tests/host/test_stream.c tests/host/test_netconfig.c tests/host/test_tso.c \
+    tests/host/test_socket.c tests/host/test_stream.c tests/host/test_netconfig.c tests/host/test_tso.c tests/host/test_sums.c \
     tests/host/test_multicast.c tests/host/test_nic.c tests/host/test_fragments.c \
     tests/host/tcprig.c)
 # (-MMD is silent about what a system header includes)

@@ -390,6 +390,22 @@ static void on_segment(const uint8_t *tcp, uint32_t skip, const uint8_t *data, u
         answer(ACK | (peer.closing ? FIN : 0));
 }
 
+/* As much as the backend wants, or all of it; and only where it sums is it asked to cut. */
+static void check_sum(const struct fake_frame *f, const uint8_t *tcp, unsigned n)
+{
+    uint32_t pseudo = pseudo_sum(f->data, n), odd = n % 2 == 0 ? 0 : tcp[n - 1] << 8;
+    unsigned blank = NETTXF_csum_blank | NETTXF_data_validated;
+
+    if (cond.six ? cond.no_sum6 : cond.no_sum4) {
+        CHECK_EQ(f->flags & blank, 0);
+        CHECK_EQ(sum_of(tcp, n - n % 2, pseudo + odd), 0xffff);
+        CHECK_EQ(f->gso_size, 0);
+    } else {
+        CHECK_EQ(f->flags & blank, blank);
+        CHECK_EQ(get(tcp + 16, 2), pseudo);
+    }
+}
+
 /* As Linux cuts. */
 static void on_tcp(const struct fake_frame *f, unsigned at)
 {
@@ -397,7 +413,7 @@ static void on_tcp(const struct fake_frame *f, unsigned at)
     unsigned headers = at + (tcp[12] >> 4) * 4U, total = f->len - headers;
     unsigned size = f->gso_size == 0 ? MAX(total, 1) : f->gso_size, flags = tcp[13], i = 0;
 
-    CHECK_EQ(get(tcp + 16, 2), pseudo_sum(f->data, f->len - at));
+    check_sum(f, tcp, f->len - at);
     CHECK(headers + MIN(size, total) <= 14 + cond.mtu);
     peer.large += f->gso_size != 0;
     peer.largest = MAX(peer.largest, total);
@@ -470,6 +486,8 @@ static void on_frame(struct fake_net *n)
         on_tcp(f, 54);
     else if (type == 0x86dd && f->data[20] == 58)
         on_neighbour(f->data);
+    if (f->data[type == 0x86dd ? 20 : 23] != 6)
+        CHECK_EQ(f->flags & NETTXF_csum_blank, 0);
 }
 
 /* ---- frame of the tests ---- */
@@ -488,6 +506,12 @@ void rig_gso(bool on)
     fake_dev_set_back(&vif.dev, "feature-gso-tcpv6", on ? "1" : "0");
 }
 
+void rig_sums(void)
+{
+    fake_dev_set_back(&vif.dev, "feature-no-csum-offload", cond.no_sum4 ? "1" : "0");
+    fake_dev_set_back(&vif.dev, "feature-ipv6-csum-offload", cond.no_sum6 ? "0" : "1");
+}
+
 void rig_plug(const char *mac)
 {
     char mtu[8];
@@ -496,12 +520,21 @@ void rig_plug(const char *mac)
         vif_mac[i] = (uint8_t)strtoul(mac + 3 * i, NULL, 16);
     fake_net_create(&vif, "0");
     fake_dev_set_front(&vif.dev, "mac", mac);
-    fake_dev_set_back(&vif.dev, "feature-ipv6-csum-offload", "1");
+    rig_sums();
     fake_dev_set_back(&vif.dev, "ip", "10.8.0.10/24 fd00::10/64");
     snprintf(mtu, sizeof(mtu), "%u", cond.mtu);
     fake_dev_set_front(&vif.dev, "mtu", mtu);
     vif.on_frame = on_frame;
     rig_gso(!cond.no_gso);
+}
+
+void rig_renew(bool six)
+{
+    cond.six = six;
+    memset(&peer, 0, sizeof(peer));
+    memset(have, 0, sizeof(have));
+    peer.iss = 0xfffffff0;
+    peer.next_close = cond.close_every;
 }
 
 void rig_begin(struct conditions c)
@@ -511,10 +544,7 @@ void rig_begin(struct conditions c)
     cond.mtu = c.mtu == 0 ? 1500 : c.mtu;
     cond.window = c.window == 0 ? 1000000 : c.window;
     cond.in_sums = c.in_sums == 0 ? 1 << TCP_SUM_VALIDATED : c.in_sums;
-    memset(&peer, 0, sizeof(peer));
-    memset(have, 0, sizeof(have));
-    peer.iss = 0xfffffff0;
-    peer.next_close = c.close_every;
+    rig_renew(c.six);
     rig_plug("00:16:3e:12:34:56");
     host_on_idle(deliver, NULL);
     if (cond.in != 0)

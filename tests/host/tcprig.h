@@ -30,15 +30,16 @@ struct conditions {
     unsigned mss, mtu;
     uint32_t window;
     bool no_timestamps;
-    unsigned loss;        /* frames of 1000, either way */
-    unsigned close_every; /* the window closes for half a second after so many bytes; 0: never */
-    bool dark;            /* all is lost, as long as this is set */
-    bool no_gso;          /* the backend does not cut */
-    uint32_t in;          /* how much the peer sends */
-    unsigned in_largest;  /* of payload in a frame of it; 0: what the mtu allows */
-    unsigned in_sums;     /* a mask of 1 << enum tcp_sum; 0: vouched for */
-    unsigned in_spoilt;   /* of 1000 frames of TCP_SUM_FULL, so many have a byte that is wrong */
-    bool in_held;         /* the backend delivers nothing, as long as this is set */
+    unsigned loss;         /* frames of 1000, either way */
+    unsigned close_every;  /* the window closes for half a second after so many bytes; 0: never */
+    bool dark;             /* all is lost, as long as this is set */
+    bool no_gso;           /* the backend does not cut */
+    bool no_sum4, no_sum6; /* nor sum what is TCP over IPv4, over IPv6 */
+    uint32_t in;           /* how much the peer sends */
+    unsigned in_largest;   /* of payload in a frame of it; 0: what the mtu allows */
+    unsigned in_sums;      /* a mask of 1 << enum tcp_sum; 0: vouched for */
+    unsigned in_spoilt;    /* of 1000 frames of TCP_SUM_FULL, so many have a byte that is wrong */
+    bool in_held;          /* the backend delivers nothing, as long as this is set */
 };
 
 struct tcp_peer {
@@ -73,6 +74,10 @@ void rig_begin(struct conditions c);
 void rig_plug(const char *mac);
 /* Whether the backend cuts; from its next life on. */
 void rig_gso(bool on);
+/* The same for which families it sums: (cond) says. */
+void rig_sums(void);
+/* The peer as it was before any connection; the next one is of IPv6, or not. */
+void rig_renew(bool six);
 /* A socket that is connected to the peer. */
 int rig_connect(void);
 /* The guest's stream from (from) to (to), in calls of at most (most) bytes. */

@@ -59,6 +59,7 @@ void net_free(void *p);
 #define LWIP_NETIF_STATUS_CALLBACK 1
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define LWIP_CHECKSUM_ON_COPY 0
+#define CHECKSUM_GEN_TCP 0 /* nic.c sums, or leaves it to the backend */
 #define LWIP_HAVE_LOOPIF 1
 #define LWIP_NETIF_LOOPBACK 1
 /* One queue of packets to ourselves; full means lost, as on a wire. */
