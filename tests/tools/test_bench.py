@@ -105,3 +105,36 @@ def test_dom0_calls_a_number_a_figure_and_everything_else_missing(tmp_path, word
     expected = "figure 3 ours tcp_in 12.5" if "12.5" in word else "missing 3 ours tcp_in "
     assert run.stdout.startswith(expected)
     assert ("out of reach" in run.stdout) == ("out of reach" in word)
+
+
+def test_queues_are_rows_beside_what_they_carried(bench):
+    figures = taken(bench, "figure 1 ours scale_disk_2 70000.50", "figure 1 linux scale_disk_2 35000.25",
+                    "figure 1 ours scale_vbdq_2 2", "figure 1 linux scale_vbdq_2 1", "figure 1 ours scale_vifq_1 1")
+    lines = bench.table(figures).splitlines()[1:]
+    assert [line.split()[-1] for line in lines] == ["2.00", "2.00", "-"]
+    assert lines[1].split()[:2] == ["2", "vCPUs"] and "queues" in lines[1]
+
+
+def test_what_falls_with_a_second_cpu_is_said_of_the_disk_too(bench):
+    figures = taken(bench, "figure 1 ours scale_disk_1 1000", "figure 1 ours scale_disk_2 500",
+                    "figure 1 linux scale_disk_1 1000", "figure 1 linux scale_disk_2 1000")
+    assert list(bench.slower_with_more(figures)) == ["slower with 2 vCPUs than with 1: ours disk, 0.50"]
+
+
+def function_of_measure(name):
+    script = (TOP / "bench/dom0/measure").read_text()
+    return script[script.index(f"\n{name}() {{"):].split("\n}\n")[0] + "\n}\n"
+
+
+@pytest.mark.parametrize("pattern, queues", [("7.xvda-*", 2), ("vif7.0-q*-g*", 1), ("8.xvda-*", 0)])
+def test_dom0_counts_the_backends_threads_that_had_work(tmp_path, pattern, queues):
+    threads = [("7.xvda-0", 9000000), ("7.xvda-1", 1000000), ("7.xvda-2", 999999), ("17.xvda-0", 9000000), ("7.xvdb-0", 9000000),
+               ("vif7.0-q0-guest-rx", 5000000), ("vif7.0-q0-deall", 5000000), ("vif7.0-q1-guest", 40000), ("xenstored", 9000000)]
+    for number, (name, ran) in enumerate(threads, 1):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "comm").write_text(f"{name}\n")
+        (tmp_path / str(number) / "schedstat").write_text(f"{ran} 0 12\n")
+    (tmp_path / "99").mkdir()  # it has just ended
+    run = subprocess.run(["sh", "-c", f"PROC={tmp_path}\n{function_of_measure('busy')}\nbusy '{pattern}'"], text=True,
+                         capture_output=True, check=True)
+    assert (run.stdout, run.stderr) == (f"{queues}\n", "")
