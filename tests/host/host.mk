@@ -137,6 +137,14 @@ $(host-race-net): $(host-race-net-srcs) $(host-race-front-deps)
 	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
 	    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan -Wl,--wrap=mutex_lock $(host-race-net-srcs) -o $@
 
+host-race-ports-deps := tests/host/raceports.h $(host-race-front-deps)
+host-race-console := $(BUILD)/host/race_console
+host-race-console-srcs := tests/host/race_console.c tests/host/raceports.c $(host-race-front-srcs) kernel/bytering.c kernel/console.c
+$(host-race-console): $(host-race-console-srcs) $(host-race-ports-deps)
+	@mkdir -p $(@D)
+	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
+	    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan $(host-race-console-srcs) -o $@
+
 # The scheduler (tests/host/sched): in every order of its atomic operations, and on threads of the host.
 # Both are tests of the runner (test_sched.c).
 host-sched-srcs := tests/host/sched/inside.c tests/host/sched/machine.c kernel/runq.c \
@@ -175,11 +183,12 @@ $(host-storm-checked): $(host-sched-deps)
 $(BUILD)/host/tests/host/test_sched.o: HOST_CPPFLAGS += -DHOST_BIN='"$(abspath $(BUILD))/host"'
 
 .PHONY: check-host
-check-host: $(host-runner) $(host-images)/made $(host-race) $(host-race-evtchn) $(host-race-blk) $(host-race-net) $(host-explore) $(host-storm) $(host-storm-checked) $(host-lockcheck) ## host tests of the real modules, under sanitizers
+check-host: $(host-runner) $(host-images)/made $(host-race) $(host-race-evtchn) $(host-race-blk) $(host-race-net) $(host-race-console) $(host-explore) $(host-storm) $(host-storm-checked) $(host-lockcheck) ## host tests of the real modules, under sanitizers
 	$(host-race)
 	$(host-race-evtchn)
 	$(host-race-blk)
 	$(host-race-net)
+	$(host-race-console)
 	$(host-lockcheck)
 	ASAN_OPTIONS=detect_leaks=0 $(host-runner)
 

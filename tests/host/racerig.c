@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What race_blk.c and race_net.c stand on; see racerig.h. */
+/* What storms of the kernel's upper half and of frontends stand on; see racerig.h. */
 #include "tests/host/racerig.h"
 #include <arch/cpu.h>
 #include <pthread.h>
@@ -20,6 +20,7 @@
 #include "lib/base/atomic.h"
 #include "lib/base/errno.h"
 
+#define LOOK_PERIOD (10 * NSEC_PER_MSEC) /* who sleeps sees how the clock was put forward */
 #define GRANTS 8192
 #define GRANTS_FIRST 8
 
@@ -114,10 +115,8 @@ void thread_yield(void)
 
 void thread_sleep_until(nsec_t deadline)
 {
-    nsec_t now = time_now();
-
-    if (deadline > now)
-        usleep((useconds_t)((deadline - now) / 1000) + 1);
+    for (nsec_t now = time_now(); now < deadline; now = time_now())
+        usleep((useconds_t)(MIN(deadline - now, LOOK_PERIOD) / 1000) + 1);
 }
 
 void thread_set_affinity(struct thread *t, const struct cpumask *allowed)
@@ -157,13 +156,15 @@ void thread_prepare_block(void)
 
 int thread_block(nsec_t deadline)
 {
-    nsec_t end = MIN(deadline, time_now() + 1000 * NSEC_PER_SEC) - load_relaxed(&skipped);
-    struct timespec ts = {(time_t)(end / NSEC_PER_SEC), (long)(end % NSEC_PER_SEC)};
-    int rc = 0;
+    int rc;
 
     pthread_mutex_lock(&self->lock);
-    while (!self->woken && rc == 0)
-        rc = pthread_cond_timedwait(&self->woken_cond, &self->lock, &ts);
+    while (!self->woken && time_now() < deadline) {
+        nsec_t end = MIN(deadline, time_now() + LOOK_PERIOD) - load_relaxed(&skipped);
+        struct timespec ts = {(time_t)(end / NSEC_PER_SEC), (long)(end % NSEC_PER_SEC)};
+
+        (void)pthread_cond_timedwait(&self->woken_cond, &self->lock, &ts);
+    }
     rc = self->woken ? 0 : -ETIMEDOUT;
     pthread_mutex_unlock(&self->lock);
     return rc;
@@ -232,6 +233,13 @@ void *heap_alloc_zeroed(size_t size)
 {
     atomic_add(&heap_out, 1);
     return calloc(1, size);
+}
+
+void *heap_resize(void *p, size_t size)
+{
+    if (p == NULL)
+        return heap_alloc(size);
+    return realloc(p, size);
 }
 
 void heap_free(void *p)
@@ -311,10 +319,13 @@ bool option_on(const char *name)
     return false;
 }
 
+void (*race_on_log)(const char *fmt);
+
 void log_print(enum log_level level, const char *fmt, ...)
 {
     (void)level;
-    (void)fmt;
+    if (race_on_log != NULL)
+        race_on_log(fmt);
 }
 
 bool log_allowed(struct log_limit *l)

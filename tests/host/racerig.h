@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * For a frontend on several CPUs at once, under the thread sanitizer (race_blk.c, race_net.c):
- * threads of the host, over which the real wait queues and mutexes stand; memory and grants that
- * are counted; no options, no log.
+ * For what runs in threads, on several CPUs at once, under the thread sanitizer (race_blk.c,
+ * race_net.c, race_store.c, race_console.c): threads of the host, over which the real wait queues
+ * and mutexes stand; memory and grants that are counted; no options, no log.
  */
 #ifndef TESTS_HOST_RACERIG_H
 #define TESTS_HOST_RACERIG_H
@@ -22,6 +22,9 @@ uint32_t random_below(uint32_t n);
 extern unsigned live_threads, pages_out, heap_out, grants_out;
 /* What the clock is ahead of the host's. */
 extern nsec_t skipped;
+
+/* Told of every message, as long as it is set. */
+extern void (*race_on_log)(const char *fmt);
 
 /* xb_await's answer of a backend that sets (connected), once the frontend has set (initialised). */
 int race_await(const bool *initialised, const bool *connected, nsec_t deadline);
