@@ -34,9 +34,9 @@
 #include "lib/base/string.h"
 
 #define COOKED_MAX 128
-#define INPUT_MAX 256                 /* power of two */
-#define LAST_WORDS (2 * NSEC_PER_SEC) /* patience once only one CPU is left */
-#define STALL_PAUSES 20000            /* I2: the bound when the clock does not move */
+#define INPUT_MAX 256                  /* power of two */
+#define LAST_WORDS (10 * NSEC_PER_SEC) /* patience once only one CPU is left */
+#define STALL_PAUSES 20000             /* I2: the bound when the clock does not move */
 
 static bool hypervisor_console;
 static struct xencons_interface *page;

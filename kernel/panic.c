@@ -37,6 +37,12 @@ static bool dying;                                /* it says why */
 static struct cpumask stopped;                    /* the others, so far */
 static unsigned turn = NOBODY, had_turn = NOBODY; /* of the stopped ones */
 
+/* Whoever waits here must not take dom0's CPU from the console's reader, on which all wait. */
+static void give_cpu_away(void)
+{
+    (void)hypercall_sched(SCHEDOP_yield, NULL);
+}
+
 static void print_backtrace(const uintptr_t *pc, size_t n)
 {
     log_err("backtrace:");
@@ -77,11 +83,11 @@ bool panic_stopped(const struct regs *regs)
         return false;
     (void)cpumask_add(&stopped, cpu_id());
     while (load_acquire(&turn) != cpu_id())
-        cpu_relax();
+        give_cpu_away();
     report(regs);
     store_release(&had_turn, cpu_id());
     for (;;)
-        cpu_relax();
+        give_cpu_away();
 }
 
 static void stop_others(void)
@@ -96,7 +102,7 @@ static void stop_others(void)
         told++;
     }
     while (cpumask_count(&stopped) < told && clock_read() < deadline)
-        (void)hypercall_sched(SCHEDOP_yield, NULL);
+        give_cpu_away();
 }
 
 void panic_take_over(void)
@@ -110,7 +116,7 @@ void panic_take_over(void)
         console_break_locks();
     }
     while (load_relaxed(&panicking) != cpu_id()) /* our report will come soon, from here */
-        cpu_relax();
+        give_cpu_away();
 }
 
 static void let_others_report(void)
@@ -126,7 +132,7 @@ static void let_others_report(void)
         }
         store_release(&turn, cpu);
         while (load_acquire(&had_turn) != cpu && clock_read() < deadline)
-            cpu_relax();
+            give_cpu_away();
     }
 }
 

@@ -214,10 +214,11 @@ def test_a_single_round_may_differ_by_what_its_samples_differ_by():
     assert change([100] * 900 + [200] * 100, [200] * 1000) == (0.24, "WORSE")
 
 
-@pytest.mark.parametrize("name, verdict", [("net.tcp.rtt.64", ""), ("blk.write.512.d8.iops", ""), ("disk.rand32", ""),
-                                           ("thread.switch", "WORSE")])
-def test_what_goes_through_dom0_falls_into_step_in_more_than_one_way(name, verdict):
-    old, new = (collected((1, "ours", line(name, value))) for value in (100, 142))
+@pytest.mark.parametrize("name, value, verdict", [
+    ("net.tcp.rtt.64", 142, ""), ("blk.write.512.d8.iops", 142, ""), ("thread.switch", 142, "WORSE"),
+    ("blk.read.4k.d8", 180, "WORSE"), ("blk.read.4k.d32.machine", 180, ""), ("disk.rand32", 180, ""), ("disk.rand1", 180, "WORSE")])
+def test_what_goes_through_dom0_falls_into_step_in_more_than_one_way(name, value, verdict):
+    old, new = (collected((1, "ours", line(name, v))) for v in (100, value))
     assert list(suite.compare(old, new))[0][-1] == verdict
 
 
