@@ -55,11 +55,12 @@ struct xs_watch {
     void (*fn)(struct xs_watch *w);
     void *arg;
     uint32_t token;
-    bool pending, running;
+    bool pending;
 };
 int xs_watch(struct xs_watch *w, const char *path, void (*fn)(struct xs_watch *w),
              void *arg) MUST_CHECK;
-/* After it returns (fn) does not run and will not (unless called from fn itself). Idempotent. */
+/* After it returns (fn) does not run and will not (unless called from fn itself). Idempotent, also
+ * when several call it at once, (fn) among them; harmless to a zeroed (w). */
 void xs_unwatch(struct xs_watch *w);
 unsigned xs_count_watches(void);
 

@@ -5,9 +5,11 @@
  *
  * I1 Watch events cost no memory: one flag per watch, whatever the rate; and a bounded share of the
  *    CPU: the watcher is paced.
- * I2 The watcher does not touch a watch after calling its function, except when (current) still
- *    names it: xs_unwatch from within the function clears that, and the memory may be gone.
- * I3 Tokens are never used twice, so an event that crosses an unwatch finds nothing.
+ * I2 The watcher does not touch a watch after calling its function: that may have ended it by
+ *    xs_unwatch, and the memory may be gone. So that it runs is no word in the watch but its token
+ *    in (running), from before the call until after it, whoever else ends the watch meanwhile.
+ * I3 Tokens are never used twice, so an event that crosses an unwatch finds nothing. A watch keeps
+ *    its own for good: several may end it at once, and all wait for the same function.
  */
 #include "kernel/xswatch.h"
 
@@ -32,7 +34,7 @@ static struct spinlock lock = SPINLOCK_INIT; /* all below */
 static struct list watches = LIST_INIT(watches);
 static unsigned nr_watches;
 static uint32_t last_token;
-static struct xs_watch *current; /* whose function runs */
+static uint32_t running; /* token of the watch whose function runs; 0: none. I2 */
 
 static struct waitq work = WAITQ_INIT(work);   /* a watch became pending */
 static struct waitq quiet = WAITQ_INIT(quiet); /* a watch's function returned */
@@ -101,28 +103,22 @@ static struct xs_watch *next_pending(void)
     return NULL;
 }
 
-static bool start_one(void)
+static struct xs_watch *start_one(void)
 {
     irqstate_t state = spin_lock(&lock);
     struct xs_watch *w = next_pending();
 
     if (w != NULL) {
         w->pending = false;
-        w->running = true;
+        store_relaxed(&running, w->token);
     }
-    current = w;
     spin_unlock(&lock, state);
-    return w != NULL;
+    return w;
 }
 
 static void end_one(void)
 {
-    irqstate_t state = spin_lock(&lock);
-
-    if (current != NULL)
-        current->running = false; /* I2 */
-    current = NULL;
-    spin_unlock(&lock, state);
+    store_release(&running, 0); /* pairs with wait_until_quiet: all that the function did is done */
     waitq_wake_all(&quiet);
 }
 
@@ -142,10 +138,12 @@ static void pace_watches(void)
 
 static void run_watches(void *arg)
 {
+    struct xs_watch *w;
+
     (void)arg;
     for (;;) {
-        (void)wait_until(&work, start_one(), NEVER);
-        current->fn(current);
+        (void)wait_until(&work, (w = start_one()) != NULL, NEVER);
+        w->fn(w);
         end_one();
         pace_watches();
     }
@@ -153,11 +151,15 @@ static void run_watches(void *arg)
 
 static int start_watcher(void)
 {
+    struct thread *t;
     int rc = 0;
 
     mutex_lock(&starting);
-    if (watcher == NULL)
-        rc = thread_create("xenwatch", PRIO_HIGH, STACK_SIZE, run_watches, NULL, &watcher);
+    if (load_relaxed(&watcher) == NULL) {
+        rc = thread_create("xenwatch", PRIO_HIGH, STACK_SIZE, run_watches, NULL, &t);
+        if (rc == 0)
+            store_relaxed(&watcher, t); /* xs_unwatch compares it without a lock */
+    }
     mutex_unlock(&starting);
     return rc;
 }
@@ -173,36 +175,25 @@ static long call_watch(enum xsd_sockmsg_type type, const char *path, uint32_t to
     return xswire_call(type, XS_NO_TX, parts, ARRAY_SIZE(parts), NULL, 0);
 }
 
-/* Out of the list; false: it was not in it. */
-static bool remove_watch(struct xs_watch *w)
+/* Out of the list; false: it was not in it. By its token: the memory may be gone. */
+static bool remove_watch(uint32_t token)
 {
     irqstate_t state = spin_lock(&lock);
-    bool was = w->token != 0 && watch_of(w->token) == w;
+    struct xs_watch *w = watch_of(token);
 
-    if (was) {
+    if (w != NULL) {
         list_remove(&w->link);
-        w->token = 0;
         nr_watches--;
     }
     spin_unlock(&lock, state);
-    return was;
+    return w != NULL;
 }
 
-/* Wait until the function of (w) is over; if we are it, let the watcher forget (w). I2 */
-static void wait_until_quiet(struct xs_watch *w)
+/* Wait until the function of the watch is over, unless we are it. */
+static void wait_until_quiet(uint32_t token)
 {
-    irqstate_t state;
-
-    if (thread_current() != watcher) {
-        (void)wait_until(&quiet, !load_acquire(&w->running), NEVER);
-        return;
-    }
-    state = spin_lock(&lock);
-    if (current == w) {
-        w->running = false;
-        current = NULL;
-    }
-    spin_unlock(&lock, state);
+    if (thread_current() != load_relaxed(&watcher))
+        (void)wait_until(&quiet, load_acquire(&running) != token, NEVER);
 }
 
 int xs_watch(struct xs_watch *w, const char *path, void (*fn)(struct xs_watch *w), void *arg)
@@ -220,16 +211,16 @@ int xs_watch(struct xs_watch *w, const char *path, void (*fn)(struct xs_watch *w
         return (int)rc;
     w->fn = fn;
     w->arg = arg;
-    w->pending = w->running = false;
+    w->pending = false;
     state = spin_lock(&lock);
     last_token += 1 + (last_token == UINT32_MAX);
     token = w->token = last_token;
     list_push_back(&watches, &w->link);
     nr_watches++;
     spin_unlock(&lock, state);
-    rc = call_watch(XS_WATCH, w->path, token); /* the first event may come before the answer */
-    if (rc < 0 && remove_watch(w))
-        wait_until_quiet(w);
+    rc = call_watch(XS_WATCH, path, token); /* an event may come before the answer, and end (w) */
+    if (rc < 0 && remove_watch(token))
+        wait_until_quiet(token);
     return (int)MIN(rc, 0);
 }
 
@@ -237,12 +228,18 @@ void xs_unwatch(struct xs_watch *w)
 {
     uint32_t token = w->token;
 
-    if (remove_watch(w))
+    if (token == 0)
+        return; /* it never was one */
+    if (remove_watch(token))
         (void)call_watch(XS_UNWATCH, w->path, token);
-    wait_until_quiet(w);
+    wait_until_quiet(token);
 }
 
 unsigned xs_count_watches(void)
 {
-    return load_relaxed(&nr_watches);
+    irqstate_t state = spin_lock(&lock);
+    unsigned n = nr_watches;
+
+    spin_unlock(&lock, state);
+    return n;
 }

@@ -410,6 +410,7 @@ static void read_messages_of_port(void *arg)
 /* The reader begins with the first call. 0 or -ENOMEM. */
 static int start_reader(void)
 {
+    struct thread *t;
     int rc = 0;
 
     if (load_acquire(&reader) != NULL)
@@ -420,8 +421,9 @@ static int start_reader(void)
     if (message == NULL)
         rc = -ENOMEM;
     else if (reader == NULL)
-        rc = thread_create("xenstore", PRIO_DRIVER, STACK_SIZE, read_messages_of_port, NULL,
-                           &reader);
+        rc = thread_create("xenstore", PRIO_DRIVER, STACK_SIZE, read_messages_of_port, NULL, &t);
+    if (rc == 0 && reader == NULL)
+        store_release(&reader, t); /* other calls look without the mutex */
     mutex_unlock(&starting);
     return rc;
 }

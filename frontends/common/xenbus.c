@@ -336,7 +336,7 @@ static void release(struct xb_device *dev)
     }
     for (unsigned i = 0; i < XB_RINGS_MAX; i++)
         shared_page_destroy(&dev->ring[i]);
-    dev->open = false;
+    store_relaxed(&dev->open, false);
 }
 
 /* ---- open, fail, close ---- */
@@ -408,22 +408,27 @@ int xb_open(struct xb_device *dev)
     char path[XS_PATH_MAX];
     int rc;
 
-    /* Before the watch, whose first call comes when it likes. */
-    dev->state = dev->backend_state = XB_INITIALISING;
-    dev->broken = dev->seen_ready = false;
+    /* Before the watch, whose first call comes when it likes; others may ask xb_connected. */
+    dev->state = XB_INITIALISING;
+    store_release(&dev->backend_state, XB_INITIALISING);
+    store_relaxed(&dev->broken, false);
+    store_relaxed(&dev->seen_ready, false);
+    /* Open from the moment we know who it is: if it is moved while we ask for the watch, xb_verify
+     * must see that, for nobody says it again. */
     mutex_lock(&dev->identity);
-    dev->gone = false;
+    store_relaxed(&dev->gone, false);
     rc = find_backend(dev);
+    store_relaxed(&dev->open, rc == 0);
     mutex_unlock(&dev->identity);
     if (rc != 0)
         return rc;
     format(path, sizeof(path), "%s/state", dev->backend);
     rc = xs_watch(&dev->watch, path, on_backend_change, dev);
     if (rc != 0) {
+        store_relaxed(&dev->open, false); /* nothing to unwind, nobody to part from */
         log_err("%s: cannot watch %s: error %d", dev->name, path, -rc);
         return rc;
     }
-    dev->open = true;
     /* The toolstack wrote this already, unless the device had an earlier life. */
     return xb_advance(dev, XB_INITIALISING);
 }

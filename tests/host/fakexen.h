@@ -154,6 +154,7 @@ struct fakexen_store_faults {
     unsigned list_changes;    /* the directory changes in the next so many answers */
     /* Change an answer before it is sent; payload has room for 8192 bytes. False: drop it. */
     bool (*mangle)(struct xsd_sockmsg *header, char *payload);
+    bool lied; /* it told of transactions and offsets that are none: those are no fault of ours */
 };
 extern struct fakexen_store_faults fakexen_store_faults;
 

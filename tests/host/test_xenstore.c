@@ -316,7 +316,7 @@ TEST(xenstore, reports_a_conflict)
 
     CHECK_EQ(xs_tx_begin(&tx), 0);
     CHECK_EQ(xs_write(tx, "t/a", "1"), 0);
-    fakexen_store_set("other", "x");
+    fakexen_store_set("t/a", "x");
     CHECK_EQ(xs_tx_end(tx, true), -EAGAIN);
     faults->failing_commits = 3;
     for (int i = 0; i < 4; i++) {
@@ -422,7 +422,7 @@ static unsigned calls;
 
 static void count_calls(struct xs_watch *w)
 {
-    CHECK(w->running);
+    (void)w;
     calls++;
 }
 
