@@ -198,6 +198,32 @@ TEST(life, a_device_that_moves_to_another_domain_is_followed)
     fakexen_store_rm("/local/domain/0/backend/vif");
 }
 
+/* When the store answers the watch on the backend that it is about to leave. */
+static bool move_once(struct xsd_sockmsg *header, char *payload)
+{
+    (void)payload;
+    if (header->type == XS_WATCH && back.domid == 0)
+        fake_dev_move(&back, 3);
+    return true;
+}
+
+TEST(life, a_device_that_moves_while_it_opens_is_followed_at_once)
+{
+    nsec_t start = time_now();
+
+    plug_in();
+    CHECK_EQ(life_init(&life, &dev, &driver, "0", &life), 0);
+    fakexen_settle();
+    fakexen_store_faults.mangle = move_once;
+    CHECK_EQ(life_open(&life), -ENODEV);
+    fakexen_store_faults.mangle = NULL;
+    CHECK_EQ(life_reopen(&life, time_now() + NSEC_PER_SEC), 0);
+    CHECK(time_now() - start < 2 * NSEC_PER_SEC);
+    CHECK_EQ(dev.backend_id, 3);
+    end();
+    fakexen_store_rm("/local/domain/0/backend/vif");
+}
+
 TEST(life, a_device_that_is_unplugged_and_plugged_in_lives_again)
 {
     begin();
