@@ -78,17 +78,22 @@ test_plugged_into_a_running_domain() {
     judge 0
 }
 
-# blkback leaves dom0's kernel and comes back, with the disks that it finds then. It stays while there are disks.
+lives_again() {
+    [ "$(grep -c 'xvda again' "$(console_of "$disk")")" -ge "$1" ]
+}
+
+# blkback leaves dom0's kernel and comes back, with the disks that it finds then. It stays while there are disks, and
+# gives up one a little after it was told to.
 test_backend_driver_unloaded_and_loaded() {
     begin driver
     name=vbd-$(xl domid driver)-51712
     for round in 1 2; do
         echo "$name" >/sys/bus/xen-backend/drivers/vbd/unbind
-        rmmod xen_blkback
+        await rmmod xen_blkback
         sleep 1
         insmod /usr/lib/modules/xen_blkback.ko
+        await lives_again $round
         await is_up
-        sleep 1
     done
     judge 2
 }

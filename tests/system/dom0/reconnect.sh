@@ -106,7 +106,7 @@ test_stream_survives_a_backend_that_is_unloaded_and_loaded() {
     start_stream
     echo "vif-$DOMID-0" >/sys/bus/xen-backend/drivers/vif/unbind # it stays while there are vifs
     kill -0 $stream
-    rmmod xen_netback
+    await rmmod xen_netback
     sleep 1
     insmod /usr/lib/modules/xen_netback.ko
     await ip link set "vif$DOMID.0" up master xenbr0
