@@ -6,6 +6,7 @@ The results are {"conditions": {...}, "probes": [{"name", "unit", "better", "our
 a side is the distribution of all its rounds, the ratio ours / Linux of the medians, round by round.
 """
 import json
+import math
 import re
 import statistics
 
@@ -233,7 +234,9 @@ def table(results):
 
 def median_range(one):
     """How far the median may be off, as the samples next to it say: three times what their number alone would allow, since
-    they resemble each other."""
+    they resemble each other. Of a rate that was 0 most of the time, anything."""
+    if not one["p50"]:
+        return math.inf
     count, buckets = one["count"], one["buckets"]
     half = min(0.4, 3 / count ** 0.5)
     return (quantile(buckets, count, 0.5 + half) - quantile(buckets, count, 0.5 - half)) / one["p50"]

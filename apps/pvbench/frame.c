@@ -7,7 +7,8 @@
  *   net.frame.send.SIZE   netfront_send and netfront_kick: copied, granted, in the ring, and the
  *                         backend told
  *   net.frame.rtt.SIZE    from there until netfront_poll hands up the answer
- *   net.frame.pps.SIZE    answered a second, with up to 64 under way, in windows of 10 ms
+ *   net.frame.pps.SIZE    answered a second, with up to 64 under way (16 large ones), in windows of
+ *                         10 ms
  *
  * SIZE is of the whole frame but its checksum. The first vif is opened for each of them and closed
  * again; lwIP opens it later.
@@ -27,7 +28,6 @@
 
 #define WINDOW (10 * NSEC_PER_MSEC)
 #define PATIENCE NSEC_PER_SEC
-#define UNDER_WAY 64
 #define BUDGET 64
 #define FRAME_MAX 1514
 
@@ -212,6 +212,13 @@ static void measure_rtt(struct run *r)
     }
 }
 
+/* So many are not too many: Linux has some 128 KiB for answers to echoes, in which a large frame
+ * takes more than its size, and drops what is beyond. */
+static unsigned under_way(uint64_t size)
+{
+    return size > 256 ? 16 : 64;
+}
+
 static void measure_rate(struct run *r)
 {
     uint64_t sent = 0;
@@ -223,7 +230,7 @@ static void measure_rate(struct run *r)
         for (; now < begin + WINDOW; now = time_now()) {
             const struct netfront_frag frag = {.data = frame, .len = (uint16_t)run_arg(r)};
 
-            while (sent - answers < UNDER_WAY &&
+            while (sent - answers < under_way(run_arg(r)) &&
                    netfront_send(vif, &frag, 1, NETFRONT_CSUM_NONE) == 0)
                 sent++;
             netfront_kick(vif);

@@ -210,6 +210,8 @@ def test_a_single_round_may_differ_by_what_its_samples_differ_by():
     # Two humps of nearly the same weight: the median may be either.
     noise, verdict = change([100] * 500 + [200] * 500, [100] * 490 + [200] * 510)
     assert noise > 0.9 and verdict == ""
+    # Nothing most of the time says nothing.
+    assert change([100] * 900, [0] * 600 + [100] * 300)[1] == ""
     # The same humps, but the median is clear of the other one.
     assert change([100] * 900 + [200] * 100, [200] * 1000) == (0.24, "WORSE")
 

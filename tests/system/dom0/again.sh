@@ -119,7 +119,7 @@ test_nothing_is_lost_and_nothing_is_left() {
     free=$(free_pages) xen=$(xl info free_memory) bad=$(has bad)
     cut_again_and_again "$RECONNECTS"
     same() { books >after; cmp before after; }
-    await same || { diff before after; die "something is left"; }
+    (LIMIT=100 && await same) || { diff before after; die "something is left"; }
     free_now=$(free_pages) xen_now=$(xl info free_memory)
     {
         echo "$RECONNECTS rounds, then: $(./hostile vitals "$DOMID")"

@@ -161,7 +161,7 @@ test_fifty_lives_leave_nothing() {
     done
     same() { leftovers >after; cmp before after; }
     LIMIT=60
-    await same || { diff before after; die "something is left"; }
+    (await same) || { diff before after; die "something is left"; }
     [ $(($(xl info free_memory) + 4)) -ge "$free" ] || die "memory: $free, now $(xl info free_memory)"
 }
 
