@@ -103,21 +103,21 @@ $(host-images)/made: tests/host/erofs-images
 	sh $< $(@D) $(HOST_MKFS_EROFS)
 	@touch $@
 
-# The allocators on several CPUs at once, under the thread sanitizer.
+# What is built for the thread sanitizer, on threads that are CPUs.
+host-race-cc = @mkdir -p $(@D) && $(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
+    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan
+
+# The allocators.
 host-race := $(BUILD)/host/race
 host-race-srcs := tests/host/race.c tests/host/racecpus.c kernel/page.c kernel/heap.c kernel/vmap.c
 $(host-race): $(host-race-srcs) $(wildcard kernel/*.h lib/base/*.h tests/host/include-race/arch/*.h)
-	@mkdir -p $(@D)
-	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
-	    -std=gnu11 -O1 -g -pthread -fsanitize=thread $(host-race-srcs) -o $@
+	$(host-race-cc) $(host-race-srcs) -o $@
 
 host-race-evtchn := $(BUILD)/host/race_evtchn
 host-race-evtchn-srcs := tests/host/race_evtchn.c tests/host/racecpus.c kernel/evtchn.c \
     kernel/evtchn_2l.c kernel/evtchn_fifo.c
 $(host-race-evtchn): $(host-race-evtchn-srcs) $(wildcard kernel/*.h lib/base/*.h tests/host/include-race/arch/*.h)
-	@mkdir -p $(@D)
-	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
-	    -std=gnu11 -O1 -g -pthread -fsanitize=thread $(host-race-evtchn-srcs) -o $@
+	$(host-race-cc) $(host-race-evtchn-srcs) -o $@
 
 host-race-blk := $(BUILD)/host/race_blk
 host-race-front-srcs := tests/host/racerig.c tests/host/racecpus.c kernel/wait.c kernel/mutex.c \
@@ -125,40 +125,30 @@ host-race-front-srcs := tests/host/racerig.c tests/host/racecpus.c kernel/wait.c
 host-race-blk-srcs := tests/host/race_blk.c $(host-race-front-srcs) $(filter-out %/await.c,$(filter frontends/blkfront/%,$(host-modules)))
 host-race-front-deps := $(wildcard frontends/*/*.h kernel/*.h lib/base/*.h tests/host/racerig.h tests/host/include-race/arch/*.h)
 $(host-race-blk): $(host-race-blk-srcs) $(host-race-front-deps)
-	@mkdir -p $(@D)
-	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
-	    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan $(host-race-blk-srcs) -o $@
+	$(host-race-cc) $(host-race-blk-srcs) -o $@
 
 # (--wrap: who is about to take a mutex may be late)
 host-race-net := $(BUILD)/host/race_net
 host-race-net-srcs := tests/host/race_net.c $(host-race-front-srcs) lib/base/string.c $(filter frontends/netfront/%,$(host-modules))
 $(host-race-net): $(host-race-net-srcs) $(host-race-front-deps)
-	@mkdir -p $(@D)
-	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
-	    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan -Wl,--wrap=mutex_lock $(host-race-net-srcs) -o $@
+	$(host-race-cc) -Wl,--wrap=mutex_lock $(host-race-net-srcs) -o $@
 
 # (string.c apart: with our names memcpy would be ours, whose larger copies the sanitizer does not see)
 host-race-string := $(BUILD)/host/race-string.o
 $(host-race-string): lib/base/string.c $(wildcard lib/base/*.h)
-	@mkdir -p $(@D)
-	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
-	    $(foreach f,$(host-renamed),-D$f=base_$f) -std=gnu11 -O1 -g -fno-builtin -pthread -fsanitize=thread -c $< -o $@
+	$(host-race-cc) $(foreach f,$(host-renamed),-D$f=base_$f) -fno-builtin -c $< -o $@
 
 host-race-store := $(BUILD)/host/race_store
 host-race-store-srcs := tests/host/race_store.c tests/host/raceports.c tests/host/fakestore.c $(host-race-front-srcs) \
     kernel/bytering.c kernel/xswire.c kernel/xswatch.c kernel/xenstore.c frontends/common/xenbus.c frontends/common/life.c
 host-race-ports-deps := tests/host/raceports.h tests/host/fakestore.h tests/host/fakexen.h $(host-race-front-deps)
 $(host-race-store): $(host-race-store-srcs) $(host-race-string) $(host-race-ports-deps)
-	@mkdir -p $(@D)
-	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
-	    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan $(host-race-store-srcs) $(host-race-string) -o $@
+	$(host-race-cc) $(host-race-store-srcs) $(host-race-string) -o $@
 
 host-race-console := $(BUILD)/host/race_console
 host-race-console-srcs := tests/host/race_console.c tests/host/raceports.c $(host-race-front-srcs) kernel/bytering.c kernel/console.c
 $(host-race-console): $(host-race-console-srcs) $(host-race-ports-deps)
-	@mkdir -p $(@D)
-	$(HOST_CC) -Itests/host/include-race $(filter-out -M%,$(HOST_CPPFLAGS)) $(HOST_WARN) \
-	    -std=gnu11 -O1 -g -pthread -fsanitize=thread -Wno-tsan $(host-race-console-srcs) -o $@
+	$(host-race-cc) $(host-race-console-srcs) -o $@
 
 # The scheduler (tests/host/sched): in every order of its atomic operations, and on threads of the host.
 # Both are tests of the runner (test_sched.c).

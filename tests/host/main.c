@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TIME_LIMIT_S 120 /* of its own time: a busy machine is no fault */
-#define HANG_S 900       /* of the clock's, for what waits for ever */
+#define TIME_LIMIT_S 60 /* of its own time: a busy machine is no fault */
+#define HANG_S 900      /* of the clock's, for what waits for ever */
 
 static struct test *tests;
 static struct census *censuses;

@@ -12,10 +12,7 @@
  */
 #include <arch/hypercall.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <xen/io/console.h>
 #include "kernel/console.h"
@@ -346,12 +343,13 @@ static void storm(void)
         thread_join(threads[--n]);
 }
 
-static void run(void)
+static void run(unsigned which)
 {
     static void (*const check[])(void) = {check_counts, check_counts, check_recovery,
                                           check_last_line};
     struct bootinfo boot = {.console_page = &page, .console_port = RACE_PORT_CONSOLE};
 
+    scene = which;
     race_begin(120);
     back.cons = page.out_prod = page.out_cons = 0xfffffc00; /* they wrap soon */
     back.prod = page.in_prod = page.in_cons = 0xffffff00;
@@ -369,19 +367,8 @@ static void run(void)
 
 int main(void)
 {
-    static const char *const names[] = {"slow", "sleeping", "hostile", "slow, at the end,"};
-    int status = 0, failed = 0;
+    static const char *const names[] = {"a slow console", "a sleeping console", "a hostile console",
+                                        "a slow console, at the end"};
 
-    for (unsigned i = SLOW; i <= LAST_LINE; i++) {
-        if (fork() == 0) {
-            scene = i;
-            run();
-            exit(0);
-        }
-        wait(&status);
-        if (status != 0)
-            printf("a %s console: status %x\n", names[i], (unsigned)status);
-        failed |= status != 0;
-    }
-    return failed;
+    return race_scenes(ARRAY_SIZE(names), names, run);
 }

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "frontends/common/life.h"
 #include "kernel/heap.h"
@@ -770,12 +769,13 @@ static void call_first_at_once(void)
         thread_join(threads[i]);
 }
 
-static void run(void)
+static void run(unsigned which)
 {
     struct bootinfo boot = {.store_page = &ring_page, .store_port = RACE_PORT_STORE};
     struct xs_watch directory = {.token = 0};
     pthread_t thread;
 
+    store = which;
     race_begin(240);
     race_on_log = on_log;
     raceports_start();
@@ -807,19 +807,8 @@ const char *__tsan_default_options(void)
 
 int main(void)
 {
-    static const char *const names[] = {"obedient", "stalling", "lying", "breaking"};
-    int status = 0, failed = 0;
+    static const char *const names[] = {"an obedient store", "a stalling store", "a lying store",
+                                        "a breaking store"};
 
-    for (unsigned i = OBEDIENT; i <= BREAKS; i++) {
-        if (fork() == 0) {
-            store = i;
-            run();
-            exit(0);
-        }
-        wait(&status);
-        if (status != 0)
-            printf("a %s store: status %x\n", names[i], (unsigned)status);
-        failed |= status != 0;
-    }
-    return failed;
+    return race_scenes(ARRAY_SIZE(names), names, run);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include "kernel/cpus.h"
@@ -101,6 +102,24 @@ void race_begin(unsigned seconds)
 {
     self = make_thread(NULL, NULL);
     alarm(seconds);
+}
+
+int race_scenes(unsigned nr, const char *const names[], void (*run)(unsigned scene))
+{
+    int status = 0, failed = 0;
+
+    for (unsigned i = 0; i < nr; i++) {
+        fflush(stdout);
+        if (fork() == 0) {
+            run(i);
+            exit(0);
+        }
+        wait(&status);
+        if (status != 0)
+            printf("%s: status %x\n", names[i], (unsigned)status);
+        failed |= status != 0;
+    }
+    return failed;
 }
 
 struct thread *thread_current(void)

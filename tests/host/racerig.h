@@ -20,6 +20,10 @@ uint32_t random_below(uint32_t n);
 
 /* What was taken and not given back. */
 extern unsigned live_threads, pages_out, heap_out, grants_out;
+/* Each scene in a process of its own, by its number. 0: all went well; those that did not are
+ * named. */
+int race_scenes(unsigned nr, const char *const names[], void (*run)(unsigned scene));
+
 /* What the clock is ahead of the host's. */
 extern nsec_t skipped;
 
