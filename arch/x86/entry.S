@@ -17,7 +17,8 @@
  *
  * E1 Nothing stays pending: what came under the mask is looked for after lifting it, what comes later Xen delivers.
  * E2 An event in the window takes the place of the frame that was being returned to: its registers are moved up to
- *    that frame, and its own frame is forgotten. So no storm lets the stack grow.
+ *    that frame, and its own frame is forgotten. So no storm lets the stack grow. That frame may be of an exception in
+ *    another window, and then it is forgotten as well.
  * E3 An NMI returns by the hypercall, which lets Xen send the next one.
  */
 #define __ASSEMBLY__ /* for Xen's headers, some of which know no other name */
@@ -175,11 +176,11 @@ event_common:
         mov     %rsp, %rbx
         mov     %gs:PCPU_EVENT_STACK, %rsp
         lea     return_window(%rip), %rax
+join_if_in_window:
         mov     REGS_RIP(%rbx), %rcx
         sub     %rax, %rcx
         cmp     $return_window_end - return_window, %rcx
         jb      join_frames
-frames_joined:
         movb    $1, %gs:PCPU_IN_EVENT
         call    evtchn_dispatch
         movb    $0, %gs:PCPU_IN_EVENT
@@ -201,7 +202,7 @@ join_frames:
         rep movsq
         cld
         lea     8(%rdi), %rbx
-        jmp     frames_joined
+        jmp     join_if_in_window
         .size event_entry, . - event_entry
 
         .section .note.GNU-stack, "", @progbits

@@ -8,6 +8,9 @@
  *                                                |  on_step, at each instruction in turn: notify
  *                                                v
  *                       upcall --> on_event: step from here --> ... return window --> and so on
+ *
+ * A step returns through a window as well. An event that comes in that one finds two frames to take
+ * the place of.
  */
 #include <arch/irq.h>
 #include <arch/trap.h>
@@ -47,25 +50,55 @@ HANDLER static void on_event(port_t which, void *arg)
     STEP_FROM_HERE();
 }
 
+/* The stack in the window is the same, however many events came in it. */
+HANDLER static void note_place(size_t at, uintptr_t rsp)
+{
+    places |= 1U << at;
+    if (rsp < lowest)
+        lowest = rsp;
+    if (rsp > highest)
+        highest = rsp;
+}
+
 /* The event is sent at another instruction each time. To leave as after an NMI makes Xen deliver it
- * at this very instruction; otherwise our own return finds it. */
+ * at this very instruction; otherwise our own return finds it, if Xen does not come first. */
 HANDLER static bool on_step(struct regs *regs)
 {
     size_t at = regs->rip - (uintptr_t)return_window;
 
     if (at >= (size_t)(return_window_end - return_window))
         return true;
-    places |= 1U << at;
-    if (regs->rsp < lowest)
-        lowest = regs->rsp;
-    if (regs->rsp > highest)
-        highest = regs->rsp;
+    note_place(at, regs->rsp);
     if (sent < EVENTS && sent == heard && (sent / 2 % 4 != 0 || at != 0)) {
         sent++;
         (void)evtchn_notify(port);
     }
     if (by_xen && sent % 2 == 0)
         regs->vector = NMI_VECTOR;
+    return true;
+}
+
+/* The same with the event in the window of this step's own return, which is stepped through for
+ * that (but where upcalls are masked yet: at the first instruction of either). */
+HANDLER static bool on_step_within(struct regs *regs)
+{
+    static volatile bool within;
+    static volatile unsigned wait;
+    size_t at = regs->rip - (uintptr_t)return_window;
+
+    if (at >= (size_t)(return_window_end - return_window))
+        return true;
+    if (within && at != 0) {
+        within = false;
+        wait = ++sent % 3;
+        (void)evtchn_notify(port);
+        regs->vector = NMI_VECTOR;
+    } else if (!within) {
+        note_place(at, regs->rsp);
+        within = at != 0 && sent < EVENTS && sent == heard && wait-- == 0;
+        if (within)
+            STEP_FROM_HERE();
+    }
     return true;
 }
 
@@ -99,7 +132,7 @@ static bool registers_survive(void)
 }
 
 /* Whether every register came back. With preemption off the thread stays where the port is. */
-static bool storm(void)
+static bool storm(trap_fn *step)
 {
     bool same;
 
@@ -107,7 +140,7 @@ static bool storm(void)
     lowest = UINTPTR_MAX;
     highest = 0;
     preempt_disable();
-    trap_hook(TRAP_DEBUG, on_step);
+    trap_hook(TRAP_DEBUG, step);
     trap_hook(TRAP_BREAKPOINT, on_breakpoint);
     same = registers_survive();
     trap_hook(TRAP_BREAKPOINT, NULL);
@@ -116,13 +149,13 @@ static bool storm(void)
     return same;
 }
 
-static void check_storm(void)
+static void check_storm(trap_fn *step)
 {
     bool same;
 
     preempt_disable();
     CHECK_EQ(evtchn_bind_ipi(cpu_id(), on_event, NULL, &port), 0);
-    same = storm();
+    same = storm(step);
     evtchn_unbind(port);
     preempt_enable();
     CHECK(same);
@@ -136,17 +169,23 @@ static void check_storm(void)
 static void test_events_on_the_way_back_are_found_before_it_ends(void)
 {
     by_xen = false;
-    check_storm();
+    check_storm(on_step);
 }
 
 static void test_events_within_the_return_take_the_place_of_its_frame(void)
 {
     by_xen = true;
-    check_storm();
+    check_storm(on_step);
+}
+
+static void test_events_within_the_return_of_a_step_take_the_place_of_both_frames(void)
+{
+    check_storm(on_step_within);
 }
 
 const struct test_case return_cases[] = {
     CASE(events_on_the_way_back_are_found_before_it_ends),
     CASE(events_within_the_return_take_the_place_of_its_frame),
+    CASE(events_within_the_return_of_a_step_take_the_place_of_both_frames),
 };
 const size_t nr_return_cases = sizeof(return_cases) / sizeof(return_cases[0]);
