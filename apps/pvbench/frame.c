@@ -20,7 +20,6 @@
 #include "apps/pvbench/handler.h"
 #include "apps/pvbench/probes.h"
 #include "frontends/netfront/netfront.h"
-#include "kernel/page.h"
 #include "kernel/time.h"
 #include "kernel/wait.h"
 #include "kernel/xenstore.h"
@@ -84,7 +83,7 @@ static void input(void *arg, struct netfront_frame *in)
     take(in->frag[0].data, in->frag[0].len);
     for (unsigned i = 0; i < in->nr_frags; i++)
         if (in->frag[i].page != NULL)
-            page_free(in->frag[i].page);
+            netfront_give_back(vif, in->frag[i].page, in->life);
 }
 
 static const struct netfront_user user = {.input = input, .wake = wake};

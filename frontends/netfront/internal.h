@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What netfront.c (a vif's life), tx.c (how a frame becomes slots), rx.c (how slots become a frame)
- * and groups.c (multicast) share. A queue is one pair of rings with its event
- * channels; a vif has one, or several where backend, CPUs and memory allow. Frames of one flow go
- * out through one queue, so they stay in order; through which one they come in is the backend's
- * choice.
+ * What netfront.c (a vif's life), tx.c (how a frame becomes slots), rx.c (how slots become a
+ * frame), stock.c (received pages that came back) and groups.c (multicast) share. A queue is one
+ * pair of rings with its event channels; a vif has one, or several where backend, CPUs and memory
+ * allow. Frames of one flow go out through one queue, so they stay in order; through which one they
+ * come in is the backend's choice.
  */
 #ifndef FRONTENDS_NETFRONT_INTERNAL_H
 #define FRONTENDS_NETFRONT_INTERNAL_H
@@ -18,6 +18,7 @@
 #include "frontends/common/xenbus.h"
 #include "frontends/netfront/netfront.h"
 #include "kernel/mutex.h"
+#include "kernel/spinlock.h"
 #include "kernel/time.h"
 
 #define ETHERNET_HEADER 14
@@ -111,6 +112,15 @@ struct netfront_terms {
     bool bounce; /* ours: hand up copies only */
 };
 
+/* stock.c */
+struct netfront_stock {
+    struct spinlock lock;
+    unsigned life;
+    unsigned nr, max;         /* max: 0, or how many may be here in this life */
+    unsigned least;           /* how few there were since they were trimmed last */
+    void *page[rx_ring_SIZE]; /* zeros, or what this life's backend wrote */
+};
+
 /* groups.c */
 struct netfront_multicast {
     struct netfront_groups wanted, told;
@@ -128,6 +138,7 @@ struct netfront {
     struct mutex lock;
     struct netfront_terms terms; /* changes only while it is not (up), as (nr_queues) */
     struct netfront_multicast multicast;
+    struct netfront_stock stock;
     bool up;           /* open in full; false again once closed */
     const char *fault; /* what the backend did wrong, NULL: nothing */
     struct netfront_queue *queue[NETFRONT_QUEUES_MAX]; /* made when first needed, then kept */
@@ -164,6 +175,14 @@ int netfront_tx_group(struct netfront_queue *q, uint8_t type, const uint8_t mac[
 /* A life begins; nf->lock is held. */
 void netfront_groups_begin(struct netfront *nf, bool can_filter);
 void netfront_groups_poll(struct netfront *nf);
+
+/* A life begins, in which up to (max) pages that were given back are kept; it ends. */
+void netfront_stock_open(struct netfront *nf, unsigned max);
+void netfront_stock_close(struct netfront *nf);
+/* One that may be posted as it is, NULL: there is none. */
+void *netfront_stock_take(struct netfront *nf) MUST_CHECK;
+/* Now and then: frees what was not needed since the last time. Any context. */
+void netfront_stock_trim(struct netfront *nf);
 
 /* Keeps (nr) pages posted, from now on. */
 void netfront_rx_open(struct netfront_queue *q, unsigned nr);

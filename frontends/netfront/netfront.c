@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A vif's lives: connect, poll, disconnect (xen/io/netif.h). Frames out are tx.c, frames in rx.c,
- * multicast groups groups.c.
+ * A vif's lives: connect, poll, disconnect (xen/io/netif.h). Frames out are tx.c, frames in rx.c
+ * and stock.c, multicast groups groups.c.
  *
  * The driver has no thread. Its event handler and a timer call the user's wake; the user's
  * thread calls netfront_poll, which does what there is to do. An event's port stays masked from
@@ -113,6 +113,7 @@ static void on_repoll(struct timer *t)
     if (!load_relaxed(&nf->up))
         return;
     timer_set(t, time_now() + REPOLL); /* I1 */
+    netfront_stock_trim(nf);
     nf->user.wake(nf->user.arg);
 }
 
@@ -301,6 +302,7 @@ static int open_queues(struct netfront *nf)
         rc = make_queue(nf, i);
     if (rc == 0)
         store_release(&nf->nr_queues, n); /* whoever reads it finds so many */
+    netfront_stock_open(nf, nf->terms.bounce ? 0 : nr_rx_pages(n));
     for (unsigned i = 0; i < n && rc == 0; i++) {
         rc = open_queue(nf->queue[i]);
         if (rc == 0)
@@ -351,6 +353,7 @@ static void disconnect(void *arg)
         netfront_tx_close(nf->queue[i]);
         netfront_rx_close(nf->queue[i]);
     }
+    netfront_stock_close(nf);
     store_relaxed(&nf->fault, NULL);
 }
 
@@ -407,6 +410,7 @@ int netfront_create(const char *handle, const struct netfront_user *user, struct
     nf->user = *user;
     nf->multicast.wanted.nr = NETFRONT_GROUPS_MAX + 1;
     mutex_init(&nf->lock);
+    spin_init(&nf->stock.lock);
     timer_init(&nf->repoll, on_repoll);
     format(nf->info.name, sizeof(nf->info.name), "vif%s", handle);
     rc = life_init(&nf->life, &nf->dev, &driver, handle, nf);

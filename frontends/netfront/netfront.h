@@ -3,9 +3,9 @@
  * netfront: Ethernet frames to and from a network backend (xen/io/netif.h).
  *
  * A frame out is copied once into granted transmit pages. A frame in is handed up after its grants
- * were revoked (the page is then private) or after a copy (small frames). Both may be TCP segments
- * larger than the mtu, up to 64 KiB. Handing up happens in the caller of netfront_poll, a thread of
- * the user's; the driver has no thread of its own.
+ * were revoked (the page is then private) or after a copy (small frames); its pages may be given
+ * back. Both may be TCP segments larger than the mtu, up to 64 KiB. Handing up happens in the
+ * caller of netfront_poll, a thread of the user's; the driver has no thread of its own.
  *
  * A vif has many lives (frontends/common/life.h): while it has no link, it takes no frame and
  * hands up none, and the user's thread calls netfront_reopen until there is one again:
@@ -35,7 +35,8 @@ struct netfront_frag {
     void *data; /* first byte of the data */
     uint16_t len;
     void *page; /* received frames: the private page it lies in, now the user's:
-                   page_free(page) when done. NULL: the data is only valid during the call */
+                   netfront_give_back or page_free when done. NULL: the data is only valid
+                   during the call */
 };
 
 #define NETFRONT_FRAGS_MAX 18
@@ -45,6 +46,7 @@ struct netfront_frame {
     unsigned nr_frags;
     uint32_t len;
     enum netfront_csum csum;
+    unsigned life; /* for netfront_give_back */
 };
 
 /* Multicast groups, by their Ethernet addresses. */
@@ -127,6 +129,10 @@ void netfront_mind_groups(struct netfront *nf);
 /* Take at most (budget) frames in, recycle transmit pages, refill, re-arm. True when there is
  * more to do now. False without a link. One thread at a time. */
 bool netfront_poll(struct netfront *nf, unsigned budget);
+
+/* Instead of page_free(page), of a frame of (life): the backend gets it to write to again, and to
+ * see. What the user wrote into it is zeroed. Any thread. */
+void netfront_give_back(struct netfront *nf, void *page, unsigned life);
 
 void netfront_get_info(struct netfront *nf, struct netfront_info *out);
 

@@ -2,8 +2,8 @@
 /*
  * Reception: how slots become a frame (xen/io/netif.h, "Guest receive", copy mode).
  *
- * Zeroed pages are granted writable and posted. The backend copies a frame into one or more of
- * them and answers in the same ring positions:
+ * Clean pages (zeroed, or from stock.c) are granted writable and posted. The backend copies a frame
+ * into one or more of them and answers in the same ring positions:
  *
  *     first piece [extra info]... [piece]...     each data slot: offset, length, more_data
  *
@@ -44,13 +44,21 @@ static void post(struct netfront_rx *rx, struct netfront_page page)
     *req = (struct netif_rx_request){.id = (uint16_t)at, .gref = page.ref};
 }
 
+/* A page that shows the backend nothing that it does not know. */
+static void *clean_page(struct netfront *nf)
+{
+    void *page = netfront_stock_take(nf);
+
+    return page != NULL ? page : page_alloc_zeroed();
+}
+
 /* Memory or grants may be short: then fewer are posted, and the next poll tries again. */
 static void refill(struct netfront_queue *q)
 {
     struct netfront_rx *rx = &q->rx;
 
     while (rx_ring_outstanding(&rx->ring) < rx->target) {
-        struct netfront_page page = {.va = page_alloc_zeroed()};
+        struct netfront_page page = {.va = clean_page(q->nf)};
 
         if (page.va == NULL)
             break;
@@ -66,8 +74,11 @@ static void refill(struct netfront_queue *q)
 
 /* ---- the frame ---- */
 
-static void frame_begin(struct netfront_rx *rx)
+static void frame_begin(struct netfront_queue *q)
 {
+    struct netfront_rx *rx = &q->rx;
+
+    rx->frame.life = q->nf->stock.life;
     rx->frame.nr_frags = 0;
     rx->frame.len = 0;
     rx->nr_slots = 0;
@@ -75,12 +86,14 @@ static void frame_begin(struct netfront_rx *rx)
     rx->more = rx->extra = rx->bad = false;
 }
 
-static void frame_discard(struct netfront_rx *rx)
+static void frame_discard(struct netfront_queue *q)
 {
-    for (unsigned i = 0; i < rx->frame.nr_frags; i++)
-        if (rx->frame.frag[i].page != NULL)
-            page_free(rx->frame.frag[i].page);
-    frame_begin(rx);
+    struct netfront_frame *frame = &q->rx.frame;
+
+    for (unsigned i = 0; i < frame->nr_frags; i++)
+        if (frame->frag[i].page != NULL)
+            netfront_give_back(q->nf, frame->frag[i].page, frame->life);
+    frame_begin(q);
 }
 
 static bool frame_is_good(const struct netfront_rx *rx)
@@ -96,13 +109,13 @@ static void frame_end(struct netfront_queue *q)
 
     if (!frame_is_good(rx)) {
         netfront_count(&count->rx_dropped, 1);
-        frame_discard(rx);
+        frame_discard(q);
         return;
     }
     netfront_count(&count->rx_frames, 1);
     netfront_count(&count->rx_bytes, rx->frame.len);
     q->nf->user.input(q->nf->user.arg, &rx->frame);
-    frame_begin(rx); /* the pages are the user's now */
+    frame_begin(q); /* the pages are the user's now */
 }
 
 static void add_piece(struct netfront_rx *rx, void *data, uint16_t len, void *page)
@@ -274,13 +287,13 @@ void netfront_rx_open(struct netfront_queue *q, unsigned nr)
     q->rx.target = nr;
     q->rx.nr_lost = 0;
     q->rx.worked = false;
-    frame_begin(&q->rx);
+    frame_begin(q);
     refill(q);
 }
 
 void netfront_rx_close(struct netfront_queue *q)
 {
-    frame_discard(&q->rx); /* I6 */
+    frame_discard(q); /* I6 */
     for (unsigned i = 0; i < rx_ring_SIZE; i++) {
         struct netfront_page *p = &q->rx.posted[i];
 

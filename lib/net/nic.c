@@ -7,7 +7,8 @@
  * they live; a small one that is only lent is copied. The chain goes through lwIP at once;
  * what a socket keeps it copies, so pages come back in microseconds, except those that are full
  * enough for a stream to keep them (tcp.c), and those of fragments and of segments that came too
- * early, whose number is bounded (lwipopts.h).
+ * early, whose number is bounded (lwipopts.h). They go back to netfront, which shows them to its
+ * backend again.
  *
  * Out: lwIP's chain is handed to netfront, which copies it; of a large TCP segment (tso.c) with the
  * size to cut to. The backend is told when the core lock is let go (lock.c), so a burst costs one
@@ -28,6 +29,9 @@
  *
  * I1 pbufs made here are freed only by pbuf_free, their page's charge with them.
  * I2 lwIP sees only private memory: netfront revoked the grants or we copy here.
+ * I3 lwIP writes into headers: it turns their bytes round and keeps notes of reassembly in them.
+ *    They lie in the first piece of a frame, or it drops the frame. So that piece is zeroed before
+ *    its page goes back; the others hold what the backend wrote.
  */
 #include "lib/net/nic.h"
 #include <arpa/inet.h>
@@ -35,7 +39,6 @@
 #include <arch/page.h>
 #include "kernel/heap.h"
 #include "kernel/log.h"
-#include "kernel/page.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "kernel/wait.h"
@@ -94,22 +97,29 @@ static char hostname[HOSTNAME_MAX];
 
 struct page_pbuf {
     struct pbuf_custom custom;
-    void *page;
+    struct netfront *nf;
+    unsigned life; /* of the frame, as netfront says */
+    bool first;    /* piece of it, of (len) bytes at (data) */
+    u16_t len;
+    void *data, *page;
     struct stream_piece piece; /* in use while a stream keeps it */
 };
 
 static void free_page_pbuf(struct pbuf *p)
 {
     struct page_pbuf *pp = CONTAINER_OF(p, struct page_pbuf, custom.pbuf);
-    page_free(pp->page);
+    if (pp->first)
+        memset(pp->data, 0, pp->len); /* I3 */
+    netfront_give_back(pp->nf, pp->page, pp->life);
     budget_release(PAGE_SIZE); /* I1 */
     net_free(pp);
 }
 
-/* A pbuf over the page of (frag), which it then owns. NULL: out of budget, the page is not owned.
- */
-static struct pbuf *page_pbuf(const struct netfront_frag *frag)
+/* A pbuf over the page of piece (i) of (frame), which it then owns. NULL: out of budget, the page
+ * is not owned. */
+static struct pbuf *page_pbuf(struct netfront *nf, const struct netfront_frame *frame, unsigned i)
 {
+    const struct netfront_frag *frag = &frame->frag[i];
     if (!budget_charge(PAGE_SIZE))
         return NULL;
     struct page_pbuf *pp = net_alloc(sizeof(*pp));
@@ -117,6 +127,11 @@ static struct pbuf *page_pbuf(const struct netfront_frag *frag)
         budget_release(PAGE_SIZE);
         return NULL;
     }
+    pp->nf = nf;
+    pp->life = frame->life;
+    pp->first = i == 0;
+    pp->len = frag->len;
+    pp->data = frag->data;
     pp->page = frag->page;
     pp->custom.custom_free_function = free_page_pbuf;
     return pbuf_alloced_custom(PBUF_RAW, frag->len, PBUF_REF, &pp->custom, frag->data, frag->len);
@@ -142,26 +157,27 @@ struct stream_piece *nic_lend(struct pbuf *p)
     return &pp->piece;
 }
 
-static struct pbuf *frag_pbuf(const struct netfront_frag *frag)
+static struct pbuf *frag_pbuf(struct netfront *nf, const struct netfront_frame *frame, unsigned i)
 {
+    const struct netfront_frag *frag = &frame->frag[i];
     if (frag->page != NULL)
-        return page_pbuf(frag);
+        return page_pbuf(nf, frame, i);
     struct pbuf *p = pbuf_alloc(PBUF_RAW, frag->len, PBUF_RAM);
     if (p != NULL)
         memcpy(p->payload, frag->data, frag->len); /* I2 */
     return p;
 }
 
-/* The frame as a chain, which owns its pages; NULL when memory is out, pages freed. */
-static struct pbuf *frame_pbuf(const struct netfront_frame *frame)
+/* The frame as a chain, which owns its pages; NULL when memory is out, pages given back. */
+static struct pbuf *frame_pbuf(struct netfront *nf, const struct netfront_frame *frame)
 {
     struct pbuf *chain = NULL;
     bool failed = frame->len > UINT16_MAX;
     for (unsigned i = 0; i < frame->nr_frags; i++) {
-        struct pbuf *p = failed ? NULL : frag_pbuf(&frame->frag[i]);
+        struct pbuf *p = failed ? NULL : frag_pbuf(nf, frame, i);
         failed = p == NULL;
         if (failed && frame->frag[i].page != NULL)
-            page_free(frame->frag[i].page);
+            netfront_give_back(nf, frame->frag[i].page, frame->life);
         if (!failed && chain != NULL)
             pbuf_cat(chain, p);
         else if (!failed)
@@ -182,7 +198,7 @@ static void set_checks(struct nic *nic, u16_t checks)
 static void input(void *arg, struct netfront_frame *frame)
 {
     struct nic *nic = arg;
-    struct pbuf *p = frame_pbuf(frame);
+    struct pbuf *p = frame_pbuf(nic->nf, frame);
     if (p == NULL) {
         nic->starved++;
         return;

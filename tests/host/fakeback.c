@@ -51,7 +51,7 @@ static bool fake_dev_back_is_on(struct fake_dev *dev, const char *name)
 {
     const char *value = fakexen_store_get(node(dev->back, name));
 
-    return value != NULL && strcmp(value, "1") == 0;
+    return value != NULL && strtoul(value, NULL, 10) != 0;
 }
 
 void fake_dev_set_state(struct fake_dev *dev, unsigned state)
@@ -399,17 +399,18 @@ bool fake_net_has_group(const struct fake_net *net, const uint8_t *mac)
 static int net_take_group(struct fake_net *net, const struct netif_extra_info *extra)
 {
     unsigned i = net_find_group(net, extra->u.mcast.addr);
+    bool known = i < net->nr_groups, del = extra->type == XEN_NETIF_EXTRA_TYPE_MCAST_DEL;
 
     CHECK_EQ(net->queue, 0);
     CHECK(fake_dev_back_is_on(&net->dev, "feature-multicast-control"));
     CHECK(extra->u.mcast.addr[0] & 1);
-    CHECK_EQ(i < net->nr_groups, extra->type == XEN_NETIF_EXTRA_TYPE_MCAST_DEL);
+    CHECK(known == del || net->hostile); /* it takes requests and forgets them, too */
     net->nr_group_notes++;
-    if (extra->type == XEN_NETIF_EXTRA_TYPE_MCAST_DEL)
+    if (del && known)
         memmove(net->group[i], net->group[--net->nr_groups], 6);
-    else if (net->nr_groups == net->groups_max)
+    if (!del && net->nr_groups == net->groups_max)
         return NETIF_RSP_ERROR;
-    else
+    if (!del)
         memcpy(net->group[net->nr_groups++], extra->u.mcast.addr, 6);
     return NETIF_RSP_OKAY;
 }
@@ -518,16 +519,36 @@ void fake_net_run(struct fake_net *net)
     net->queue = queue;
 }
 
+/* What else is granted writable to the backend's domain: the rings, and what Xen granted. */
+static bool net_is_other(const struct fake_net *net, gref_t ref)
+{
+    bool is = ref < GNTTAB_NR_RESERVED_ENTRIES || ref == net->tx.ref || ref == net->rx.ref;
+
+    for (unsigned i = 0; i + 1 < net->nr_queues; i++)
+        is |= ref == net->more_tx[i].ref || ref == net->more_rx[i].ref;
+    return is;
+}
+
+/* Take one posted page, in which there must be nothing to see. */
+static struct netif_rx_request net_take_page(struct fake_net *net)
+{
+    struct netif_rx_request req;
+    bool posted;
+
+    CHECK(back_ring_take(net_rx(net), &req, sizeof(req)));
+    posted = fake_grant_is_to(req.gref, net->dev.domid) && !fake_grant_is_readonly(req.gref) &&
+             !net_is_other(net, req.gref);
+    CHECK(posted || net->hostile); /* it spoils requests, too */
+    CHECK(!posted || fake_grant_shows_nothing(req.gref));
+    return req;
+}
+
 gref_t fake_net_answer(struct fake_net *net, unsigned id_lie, unsigned offset, unsigned flags,
                        int status)
 {
-    struct netif_rx_request req;
+    struct netif_rx_request req = net_take_page(net);
     struct netif_rx_response rsp;
 
-    CHECK(back_ring_take(net_rx(net), &req, sizeof(req)));
-    CHECK(net->hostile || !fake_grant_is_readonly(req.gref));
-    if (!net->hostile)
-        check_grant(&net->dev, req.gref);
     rsp.id = (uint16_t)(req.id + id_lie);
     rsp.offset = (uint16_t)offset;
     rsp.flags = (uint16_t)flags;
@@ -539,9 +560,7 @@ gref_t fake_net_answer(struct fake_net *net, unsigned id_lie, unsigned offset, u
 
 static void net_put_extra(struct fake_net *net, const struct netif_extra_info *extra)
 {
-    struct netif_rx_request req;
-
-    CHECK(back_ring_take(net_rx(net), &req, sizeof(req)));
+    (void)net_take_page(net);
     back_ring_put(net_rx(net), extra, sizeof(*extra));
 }
 

@@ -600,12 +600,46 @@ int fake_grant_read(gref_t ref, size_t offset, void *buf, size_t len)
     return 0;
 }
 
+/* What the last domain that wrote into a page has written there; by pfn, NULL: none has. */
+struct written {
+    domid_t by;
+    uint8_t bytes[PAGE_SIZE];
+};
+
+static struct written **written;
+
+static struct written *written_by(gref_t ref)
+{
+    domid_t dom = entry_of(ref)->domid;
+    struct written **w;
+
+    if (written == NULL)
+        REQUIRE((written = calloc(host_ram_pages + HOST_XEN_PAGES, sizeof(*written))) != NULL);
+    w = &written[entry_of(ref)->frame - HOST_GFRAME_BASE];
+    if (*w == NULL)
+        REQUIRE((*w = calloc(1, sizeof(**w))) != NULL);
+    if ((*w)->by != dom)
+        **w = (struct written){.by = dom};
+    return *w;
+}
+
 int fake_grant_write(gref_t ref, size_t offset, const void *buf, size_t len)
 {
     if (!allows(ref, true) || offset > PAGE_SIZE || len > PAGE_SIZE - offset)
         return -1;
     memcpy((char *)page_behind(ref) + offset, buf, len);
+    memcpy(written_by(ref)->bytes + offset, buf, len);
     return 0;
+}
+
+bool fake_grant_shows_nothing(gref_t ref)
+{
+    const uint8_t *page = page_behind(ref), *known = written_by(ref)->bytes;
+    size_t i = 0;
+
+    while (i < PAGE_SIZE && (page[i] == 0 || page[i] == known[i]))
+        i++;
+    return i == PAGE_SIZE;
 }
 
 bool fake_grant_is_to(gref_t ref, domid_t dom)

@@ -104,6 +104,9 @@ void *fake_grant_try_map(gref_t ref, bool writable);
 /* As GNTTABOP_copy: bytes out of or into a granted page without mapping. 0 or -1: not granted. */
 int fake_grant_read(gref_t ref, size_t offset, void *buf, size_t len);
 int fake_grant_write(gref_t ref, size_t offset, const void *buf, size_t len);
+/* Does the granted page show its domain nothing new: zeros, and what that domain itself has written
+ * there by fake_grant_write, with no other domain's writing since? */
+bool fake_grant_shows_nothing(gref_t ref);
 /* Is (ref) granted to (dom) now, and read-only? */
 bool fake_grant_is_to(gref_t ref, domid_t dom);
 bool fake_grant_is_readonly(gref_t ref);

@@ -15,7 +15,7 @@ struct netfront *nf;
 
 /* ---- the user ---- */
 
-bool woken, hold_pages;
+bool woken, hold_pages, keep_pages_clean;
 unsigned nr_frames, nr_pages_up;
 struct netfront_frame last;
 uint8_t last_data[65536];
@@ -35,7 +35,8 @@ static void input(void *arg, struct netfront_frame *frame)
         len += frag->len;
         if (frag->page != NULL) {
             nr_pages_up++;
-            memset(frag->page, 0xee, PAGE_SIZE); /* it is ours alone */
+            if (!keep_pages_clean)
+                memset(frag->page, 0xee, PAGE_SIZE); /* it is ours alone */
             if (hold_pages)
                 held[nr_held++] = frag->page;
             else

@@ -22,8 +22,8 @@ extern unsigned nr_frames, nr_pages_up;
 extern struct netfront_frame last; /* without its pages */
 extern uint8_t last_data[65536];
 
-/* The user keeps the pages it gets instead of freeing them, here: */
-extern bool hold_pages;
+/* The user keeps the pages it gets instead of freeing them, here; and does not write into them: */
+extern bool hold_pages, keep_pages_clean;
 extern void *held[256];
 extern unsigned nr_held;
 

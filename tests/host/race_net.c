@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * netfront on several CPUs at once, under the thread sanitizer: some threads send and kick, one
- * polls and leads the vif from life to life as lib/net/nic.c does, one asks for the state of things
- * and changes the multicast groups. The backend takes and answers in any order, sends frames of its
- * own, breaks the protocol now and then, and is killed and replaced by one with other features at
- * any moment. Handlers of events and the timer run on another CPU. Xen and the store are as little
- * as that needs. Threads are held up where it hurts: before they take a mutex, and when they have
- * just seen that there is a link.
+ * polls and leads the vif from life to life as lib/net/nic.c does, one asks for the state of
+ * things, changes the multicast groups and keeps received pages for a while, also into another
+ * life. The backend takes and answers in any order, sends frames of its own, breaks the protocol
+ * now and then, and is killed and replaced by one with other features at any moment. Handlers of
+ * events and the timer run on another CPU. Xen and the store are as little as that needs. Threads
+ * are held up where it hurts: before they take a mutex, and when they have just seen that there is
+ * a link.
  *
  * Promises:
  *   no frame of a flow overtakes another of it, and a flow has one queue; none that was taken is
  *   missing, but at the end of a life; all arrive whole, those that come in, too;
  *   after a life nothing of it is left: no page, no grant, no port, no timer; and nothing of it is
  *   used any more, which the sanitizer sees;
+ *   a received page is its keeper's alone until it is given back;
  *   a backend is told to add groups that it has not, to remove those it has, and never of too many;
  *   what is said of the vif is of one life, and what is counted is right.
  * Prints nothing and returns 0 when all is well.
@@ -349,10 +351,15 @@ static void release_all(struct xb_device *dev)
     memset(dev->ring, 0, sizeof(dev->ring));
 }
 
+static unsigned nr_kept; /* pages; only the poller makes it more */
+
 static void check_nothing_is_left(void)
 {
-    if (grants_out != 0 || load_relaxed(&pages_out) != 0 || load_relaxed(&nr_bound) != 0)
-        panic("left of a life: %u grants, %u pages, %u ports", grants_out, pages_out, nr_bound);
+    unsigned kept = load_acquire(&nr_kept), pages = load_relaxed(&pages_out);
+
+    if (grants_out != 0 || pages > kept || load_relaxed(&nr_bound) != 0)
+        panic("left of a life: %u grants, %u pages and %u kept, %u ports", grants_out, pages, kept,
+              nr_bound);
     pthread_mutex_lock(&timer_lock);
     if (armed != NULL)
         panic("left of a life: a timer");
@@ -737,6 +744,52 @@ static void sender(void *arg)
     }
 }
 
+/* ---- received pages that somebody keeps ---- */
+
+#define KEPT 32
+
+static struct kept {
+    void *page;
+    unsigned life;
+    uint8_t begin[64]; /* what it begins with */
+} kept[KEPT];
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* By the poller; false: there is no room. */
+static bool keep_page(void *page, unsigned life)
+{
+    bool room;
+
+    pthread_mutex_lock(&kept_lock);
+    room = nr_kept < KEPT;
+    if (room) {
+        struct kept *k = &kept[nr_kept];
+
+        k->page = page;
+        k->life = life;
+        memcpy(k->begin, page, sizeof(k->begin));
+        atomic_add(&nr_kept, 1);
+    }
+    pthread_mutex_unlock(&kept_lock);
+    return room;
+}
+
+/* Any of them. */
+static void give_back_one(void)
+{
+    pthread_mutex_lock(&kept_lock);
+    if (nr_kept > 0) {
+        struct kept *k = &kept[random_below(nr_kept)];
+
+        if (memcmp(k->begin, k->page, sizeof(k->begin)) != 0)
+            panic("a page that was handed up was written to");
+        netfront_give_back(device, k->page, k->life);
+        *k = kept[nr_kept - 1];
+        atomic_add(&nr_kept, -1u);
+    }
+    pthread_mutex_unlock(&kept_lock);
+}
+
 /* ---- who asks, and wants groups ---- */
 
 static void check_info(struct netfront_info *before)
@@ -776,8 +829,12 @@ static void asker(void *arg)
         check_info(&before);
         if (random_below(4) == 0)
             want_groups();
+        for (unsigned n = random_below(KEPT); n > 0; n--)
+            give_back_one();
         usleep(random_below(1000));
     }
+    while (load_relaxed(&nr_kept) > 0)
+        give_back_one();
 }
 
 /* ---- who polls: as lib/net/nic.c ---- */
@@ -804,8 +861,9 @@ static void input(void *arg, struct netfront_frame *frame)
     for (unsigned i = 0; i < frame->nr_frags; i++) {
         memcpy(data + at, frame->frag[i].data, frame->frag[i].len);
         at += frame->frag[i].len;
-        if (frame->frag[i].page != NULL)
-            page_free(frame->frag[i].page);
+        if (frame->frag[i].page != NULL &&
+            !(random_below(4) == 0 && keep_page(frame->frag[i].page, frame->life)))
+            netfront_give_back(device, frame->frag[i].page, frame->life);
     }
     check_frame(data, frame->len, &tag);
     if (at != frame->len || tag.flow >= NETFRONT_QUEUES_MAX || tag.number != next_in[tag.flow])

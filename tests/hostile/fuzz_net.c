@@ -12,7 +12,6 @@
 #include <string.h>
 #include "frontends/netfront/netfront.h"
 #include "kernel/grant.h"
-#include "kernel/page.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "tests/host/fakeback.h"
@@ -79,7 +78,7 @@ static void input(void *arg, struct netfront_frame *frame)
         memcpy(frame_data, frame->frag[i].data, frame->frag[i].len); /* all of it is readable */
         len += frame->frag[i].len;
         if (frame->frag[i].page != NULL)
-            page_free(frame->frag[i].page);
+            netfront_give_back(nf, frame->frag[i].page, frame->life);
     }
     CHECK_EQ(len, frame->len);
 }

@@ -59,7 +59,7 @@ static void input(void *arg, struct netfront_frame *frame)
         memcpy(up + up_len, frag->data, frag->len);
         up_len += frag->len;
         if (frag->page != NULL)
-            page_free(frag->page);
+            netfront_give_back(nf, frag->page, frame->life);
     }
     CHECK_EQ(up_len, frame->len);
     CHECK(up_len >= 14);
