@@ -40,6 +40,7 @@
 #define UNDER_WAY 32
 #define LOST_MAX 8
 #define WINDOW_NS 10000000ULL
+#define ROOM_US 10000
 #define SILENT "the peer does not answer"
 
 static char block[BLOCK];
@@ -180,6 +181,13 @@ static void run_icmp(struct run *r)
 
 /* ---- rates ---- */
 
+/* A datagram is refused at once when the device's ring is full, which may last for as long as dom0
+ * does other things. */
+static void wait_for_room(void)
+{
+    usleep(ROOM_US);
+}
+
 /* As open_socket, for a crowd of datagrams: one goes ahead, since of many to an address that is not
  * resolved yet a stack keeps few. */
 static int open_for_many(struct run *r, unsigned port)
@@ -194,6 +202,7 @@ static int open_for_many(struct run *r, unsigned port)
             run_give_up(r, SILENT);
             break;
         }
+        wait_for_room();
     }
     close(fd);
     return open_socket(r, SOCK_DGRAM, IPPROTO_UDP, port);
@@ -284,7 +293,11 @@ static unsigned window_of_trains(int fd, bool out, size_t size, unsigned *under_
     while (platform_clock() < until) {
         while (*under_way < UNDER_WAY && start_train(fd, out, size))
             *under_way += TRAIN;
-        if (*under_way == 0 || !end_train(fd, out)) {
+        if (*under_way == 0) {
+            wait_for_room();
+            continue;
+        }
+        if (!end_train(fd, out)) {
             *under_way = 0;
             break;
         }
