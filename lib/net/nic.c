@@ -99,17 +99,15 @@ struct page_pbuf {
     struct pbuf_custom custom;
     struct netfront *nf;
     unsigned life; /* of the frame, as netfront says */
-    bool first;    /* piece of it, of (len) bytes at (data) */
-    u16_t len;
-    void *data, *page;
+    void *page, *data;
+    u16_t dirty;               /* so many bytes at (data) may not be what the backend wrote */
     struct stream_piece piece; /* in use while a stream keeps it */
 };
 
 static void free_page_pbuf(struct pbuf *p)
 {
     struct page_pbuf *pp = CONTAINER_OF(p, struct page_pbuf, custom.pbuf);
-    if (pp->first)
-        memset(pp->data, 0, pp->len); /* I3 */
+    memset(pp->data, 0, pp->dirty); /* I3 */
     netfront_give_back(pp->nf, pp->page, pp->life);
     budget_release(PAGE_SIZE); /* I1 */
     net_free(pp);
@@ -129,10 +127,9 @@ static struct pbuf *page_pbuf(struct netfront *nf, const struct netfront_frame *
     }
     pp->nf = nf;
     pp->life = frame->life;
-    pp->first = i == 0;
-    pp->len = frag->len;
-    pp->data = frag->data;
     pp->page = frag->page;
+    pp->data = frag->data;
+    pp->dirty = i == 0 ? frag->len : 0;
     pp->custom.custom_free_function = free_page_pbuf;
     return pbuf_alloced_custom(PBUF_RAW, frag->len, PBUF_REF, &pp->custom, frag->data, frag->len);
 }
