@@ -216,6 +216,16 @@ def test_a_single_round_may_differ_by_what_its_samples_differ_by():
     assert change([100] * 900 + [200] * 100, [200] * 1000) == (0.24, "WORSE")
 
 
+def test_a_round_trip_may_be_what_a_part_of_its_samples_are():
+    def verdict(name, seldom):
+        old, new = (collected((1, "ours", line(name, *samples)))
+                    for samples in ([45] * (1000 - seldom) + [71] * seldom, [71] * 1000))
+        return list(suite.compare(old, new))[0][-1]
+    assert verdict("net.frame.rtt.1514", 200) == ""
+    assert verdict("net.frame.rtt.1514", 50) == "WORSE"
+    assert verdict("net.frame.send.1514", 200) == "WORSE"
+
+
 @pytest.mark.parametrize("name, value, verdict", [
     ("net.tcp.rtt.64", 142, ""), ("blk.write.512.d8.iops", 142, ""), ("thread.switch", 142, "WORSE"),
     ("blk.read.4k.d8", 180, "WORSE"), ("blk.read.4k.d32.machine", 180, ""), ("disk.rand32", 180, ""), ("disk.rand1", 180, "WORSE")])
