@@ -4,6 +4,7 @@
 #define TESTS_GUEST_THREADS_H
 
 #include <arch/cpu.h>
+#include "kernel/cpumask.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/base/assert.h"
@@ -21,6 +22,20 @@ static inline void join_all(struct thread **t, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         thread_join(t[i]);
+}
+
+static inline void allow_only(struct thread *t, unsigned cpu)
+{
+    struct cpumask m = {{0}};
+
+    (void)cpumask_add(&m, cpu);
+    thread_set_affinity(t, &m);
+}
+
+/* The running thread is on (cpu) when it returns. */
+static inline void pin(unsigned cpu)
+{
+    allow_only(thread_current(), cpu);
 }
 
 static inline void spin_for(nsec_t ns)

@@ -284,10 +284,12 @@ static void test_a_wake_up_between_prepare_and_block_is_not_lost(void)
 
 static unsigned turn;
 
+/* All on one CPU: a turn is had by nobody who is not given it. */
 static void take_turns(void *arg)
 {
     unsigned me = (unsigned)(uintptr_t)arg;
 
+    pin(0);
     for (unsigned i = 0; i < 500; i++) {
         while (load_relaxed(&turn) % 3 != me)
             thread_yield();

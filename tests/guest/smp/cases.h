@@ -40,33 +40,12 @@ static inline unsigned nr_cpus(void)
     return MIN(cpus_count(), CPUS_MAX);
 }
 
-static inline struct cpumask only(unsigned cpu)
-{
-    struct cpumask m = {{0}};
-
-    (void)cpumask_add(&m, cpu);
-    return m;
-}
-
-static inline void allow_only(struct thread *t, unsigned cpu)
-{
-    struct cpumask m = only(cpu);
-
-    thread_set_affinity(t, &m);
-}
-
 static inline void allow_all(struct thread *t)
 {
     struct cpumask m;
 
     memset(&m, 0xff, sizeof(m));
     thread_set_affinity(t, &m);
-}
-
-/* The running thread is on (cpu) when it returns. */
-static inline void pin(unsigned cpu)
-{
-    allow_only(thread_current(), cpu);
 }
 
 /* Sleep until (cond), which others make true, or for PATIENCE: whether it came true. */
