@@ -89,7 +89,9 @@ never_says() {
 
 # The letters of xl list: r, b, p, s, c, d.
 state_of() {
-    xl list "$1" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 5
+    # shellcheck disable=SC2046 # words: six of the heading, then the domain's
+    set -- $(xl list "$1")
+    echo "${11}"
 }
 
 is_shut() {
