@@ -91,6 +91,7 @@ def in_8_mib(tree, peer):
     return serve(tree, peer, 8)
 
 
+@pytest.mark.skipif(not FULL, reason="the same again with more memory: make test-long")
 @pytest.mark.parametrize("case", cases("http.sh"))
 def test_with_32_mib(in_32_mib, case):
     in_32_mib.demand(case)

@@ -59,6 +59,8 @@ static void doubles(void *arg)
     atomic_add(n, *n);
 }
 
+/* None is less urgent than the workers, more of which are always busy than there are CPUs: it might
+ * never run. */
 static void make_and_join(struct worker *w)
 {
     unsigned number[LITTER], want[LITTER];
@@ -66,7 +68,7 @@ static void make_and_join(struct worker *w)
 
     for (int i = 0; i < LITTER; i++) {
         number[i] = want[i] = 1 + next_random(w) % 1000;
-        t[i] = start((enum prio)(PRIO_LOW + next_random(w) % 3), doubles, &number[i]);
+        t[i] = start((enum prio)(PRIO_NORMAL + next_random(w) % 3), doubles, &number[i]);
     }
     for (int i = 0; i < LITTER; i++) {
         if (t[i])
