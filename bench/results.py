@@ -233,22 +233,19 @@ def table(results):
     return "\n".join(lines)
 
 
+def samples_range(one, low, high):
+    """How far the quantiles (low) and (high) lie apart, as a share of the median. Of a rate that was 0 most of the time
+    anything may be said."""
+    if not one["p50"]:
+        return math.inf
+    return (quantile(one["buckets"], one["count"], high) - quantile(one["buckets"], one["count"], low)) / one["p50"]
+
+
 def median_range(one):
     """How far the median may be off, as the samples next to it say: three times what their number alone would allow, since
-    they resemble each other. Of a rate that was 0 most of the time, anything."""
-    if not one["p50"]:
-        return math.inf
-    count, buckets = one["count"], one["buckets"]
-    half = min(0.4, 3 / count ** 0.5)
-    return (quantile(buckets, count, 0.5 + half) - quantile(buckets, count, 0.5 - half)) / one["p50"]
-
-
-def humps_range(one):
-    """How far most samples lie apart. Dom0's threads and the guest's fall into step in more than one way, and keep to
-    one for longer than a probe may take: what was seldom in this run may be the median of the next."""
-    if not one["p50"]:
-        return math.inf
-    return (quantile(one["buckets"], one["count"], 0.9) - quantile(one["buckets"], one["count"], 0.1)) / one["p50"]
+    they resemble each other."""
+    half = min(0.4, 3 / one["count"] ** 0.5)
+    return samples_range(one, 0.5 - half, 0.5 + half)
 
 
 def spread(name, one):
@@ -258,12 +255,11 @@ def spread(name, one):
     middle = statistics.median(rounds)
     if len(rounds) > 1 and middle:
         return (max(rounds) - min(rounds)) / middle
-    stated = max(median_range(one), (one["ci"] or 0) / (one["mean"] or 1))
-    if ROUND_TRIP.match(name):
-        return max(NOISE_OF_ONE_DOM0, stated, humps_range(one))
     known = (NOISE_OF_ONE_DEEP if DEEP.match(name) else NOISE_OF_ONE_DOM0 if name.startswith(THROUGH_DOM0)
              else NOISE_OF_ONE)
-    return max(known, stated)
+    # Dom0's threads and the guest's keep in step for longer than a probe takes: what was seldom may be the next median.
+    humps = samples_range(one, 0.1, 0.9) if ROUND_TRIP.match(name) else 0
+    return max(known, humps, median_range(one), (one["ci"] or 0) / (one["mean"] or 1))
 
 
 def compare(old, new):

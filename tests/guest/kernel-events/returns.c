@@ -16,6 +16,7 @@
 #include <arch/trap.h>
 #include <xen/xen.h>
 #include "kernel/evtchn.h"
+#include "kernel/log.h"
 #include "kernel/thread.h"
 #include "tests/guest/kernel-events/cases.h"
 
@@ -183,7 +184,38 @@ static void test_events_within_the_return_of_a_step_take_the_place_of_both_frame
     check_storm(on_step_within);
 }
 
+/* How many NMIs the log tells of, said at once or later. */
+static unsigned nmis_said(void)
+{
+    static char text[8192];
+    unsigned n = 0;
+
+    log_info("what was postponed is said before this");
+    (void)log_copy(text, sizeof(text));
+    for (const char *at = text; (at = strstr(at, "warning: NMI")) != NULL; at++)
+        n++;
+    return n;
+}
+
+/* Each is sent only after a return by Xen from the one before. */
+static void test_nmis_are_said_whether_events_are_masked_or_not(void)
+{
+    preempt_disable();
+    for (unsigned i = 1; i <= 6; i++) {
+        irqstate_t irq = irq_save();
+
+        if (i % 2)
+            irq_restore(irq);
+        arch_cpu_interrupt(cpu_id());
+        if (i % 2 == 0)
+            irq_restore(irq);
+        CHECK_EQ(nmis_said(), i);
+    }
+    preempt_enable();
+}
+
 const struct test_case return_cases[] = {
+    CASE(nmis_are_said_whether_events_are_masked_or_not),
     CASE(events_on_the_way_back_are_found_before_it_ends),
     CASE(events_within_the_return_take_the_place_of_its_frame),
     CASE(events_within_the_return_of_a_step_take_the_place_of_both_frames),

@@ -122,7 +122,7 @@ static void test_what_is_unmapped_is_gone_on_all_cpus(void)
         r[i].cpu = i + 1;
         t[i] = start(PRIO_NORMAL, read_on, &r[i]);
     }
-    map_and_unmap(r, n, n < 4 ? 120 : 40); /* many CPUs have to wait for processors in each round */
+    map_and_unmap(r, n, 120);
     store_release(&stop_reading, true);
     join_all(t, n);
     trap_hook(TRAP_PAGE_FAULT, NULL);
